@@ -1,0 +1,57 @@
+#pragma once
+
+/* host.h - the only door from a layer to the machine: read, write, glob, run; PCI is agent/pci.h.
+ *
+ * Paths are absolute on the machine ("/sys/..."); host_open("/") is the machine, and any other root is a
+ * directory that looks like one.  Symbolic links in a path are followed inside the root (openat2(2)
+ * RESOLVE_IN_ROOT), so nothing leaves it.  No layer calls open(), fopen() or exec() itself. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "proto/config.pb-c.h"
+
+struct err;
+struct host;
+
+/* 'config' (may be NULL: defaults) is read for root, tools and tool_timeout, and must outlive the host. */
+struct host *host_open(const char *root, const Gdr__AgentConfig *config);
+void host_free(struct host *host);
+const char *host_root(const struct host *host); /* "/" or the directory. */
+
+bool host_exists(struct host *host, const char *path);
+/* At most 1 MiB, NUL added; the caller frees '*out'; 'len' may be NULL. */
+int host_read(struct host *host, const char *path, char **out, size_t *len, struct err *err);
+/* The same without a trailing newline and blanks. */
+int host_read_line(struct host *host, const char *path, char **out, struct err *err);
+int host_read_u64(struct host *host, const char *path, uint64_t *out, struct err *err);
+/* Last component of what the symbolic link points to ("vfio-pci"); NULL if it is none. The caller frees. */
+char *host_link_name(struct host *host, const char *path);
+/* Paths that match 'pattern', sorted, NULL-terminated, free with auto_strv; no match is an empty list. */
+char **host_glob(struct host *host, const char *pattern);
+
+/* Into an existing file as it is (sysfs, procfs): one write(2), no truncation of what is no regular file. */
+int host_write(struct host *host, const char *path, const char *text, struct err *err);
+/* A file of /etc or of our own: replaced atomically, folders made, 'mode' for a new one. */
+int host_replace(struct host *host, const char *path, const char *text, mode_t mode, struct err *err);
+int host_remove(struct host *host, const char *path, struct err *err); /* Absent is fine. */
+
+/* The path on this machine of an external program: agent.yaml's tools, else (only where the root is
+ * "/") the usual bin folders.  NULL if there is none.  The caller frees. */
+char *host_tool(struct host *host, const char *name);
+
+struct host_result {
+	int status;     /* Exit status; 128 + signal. */
+	bool timed_out; /* Killed, with its process group, after the time-out. */
+	char *out;      /* Capped at 1 MiB each, NUL-terminated; never NULL after 0. */
+	char *err;
+};
+/* Runs argv[0] by host_tool() with stdin /dev/null, LC_ALL=C and a clean environment, in its own process group.
+ * 'timeout_ms' 0: the configured one.  0: it ran, whatever its status; -ENOENT: no such tool. */
+int host_run(struct host *host, const char *const argv[], unsigned timeout_ms, struct host_result *out,
+	     struct err *err);
+void host_result_free(struct host_result *result);
+/* host_run() where anything but status 0 is an error that quotes the last line of what it said. */
+int host_do(struct host *host, const char *const argv[], struct err *err);

@@ -1,0 +1,37 @@
+#pragma once
+
+/* journal.h - what the agent changed on this host, on disk and synced before each change.
+ *
+ * Per item: the value before, what was staged, and in which boot.  Per content of the spec: the reboots used.
+ * With it a boot that came up without what was staged is told apart from one that has not happened, values
+ * can be put back, and reboots are provably finite. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct journal;
+
+/* 'path' NULL: in memory only (audit, check).  A damaged file is set aside as PATH.damaged and said in 'err'
+ * (-EBADMSG) with a usable, empty journal in '*out' all the same. */
+int journal_open(const char *path, const char *boot_id, struct journal **out, struct err *err);
+void journal_free(struct journal *journal);
+
+const char *journal_boot_id(const struct journal *journal);
+
+/* Before a change.  The first 'before' of an item in a boot is kept; 'staged' for FIX_STAGE. */
+int journal_change(struct journal *journal, const char *layer, const char *key, const char *before, const char *want,
+		   bool staged, struct err *err);
+/* The value that the item had in this boot before we first changed it; NULL: we did not. */
+const char *journal_before(const struct journal *journal, const char *layer, const char *key);
+/* True if 'want' was staged for the item, and a boot has begun since. */
+bool journal_booted_since(const struct journal *journal, const char *layer, const char *key, const char *want);
+/* The item is right: forget what was staged for it. */
+void journal_settled(struct journal *journal, const char *layer, const char *key);
+
+/* Reboots used for this content of the spec; another content starts at 0. */
+unsigned journal_reboots(const struct journal *journal, const char *spec_hash);
+/* Before we reboot. */
+int journal_reboot(struct journal *journal, const char *spec_hash, const char *why, struct err *err);
+/* True once after a reboot that journal_reboot() announced: the first pass in the new boot. */
+bool journal_came_back(struct journal *journal);

@@ -1,0 +1,39 @@
+#pragma once
+
+/* rules.h - what a field may hold beyond its type: common/rules.def, one line a field.  Asked by
+ * pbtext.c (with a position) and by pb_check() (without). */
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+
+enum rule_kind {
+	RULE_NONE,
+	RULE_NUMBER,   /* min ... max */
+	RULE_POWER2,   /* A power of two, min ... max. */
+	RULE_BYTES,    /* The same as RULE_NUMBER, written with K, M, G, T. */
+	RULE_DURATION, /* Milliseconds, min ... max, written with ms, s, m, h, d. */
+	RULE_NAME,     /* [a-z0-9]([-a-z0-9._]*[a-z0-9])?, at most 63 characters. */
+	RULE_LABEL,    /* [A-Za-z0-9]([-A-Za-z0-9._/]*[A-Za-z0-9])?, at most 63; keys and values of a map. */
+	RULE_MODULE,   /* [A-Za-z0-9_-]+ */
+	RULE_CMDLINE,  /* One kernel parameter: printable ASCII without blanks, quotes, $, `, \ and ;. */
+	RULE_PCI_ID,   /* hhhh:hhhh in hex. */
+	RULE_LINE,     /* No control characters; length min ... max. */
+};
+
+struct rule {
+	const char *message; /* "HugepagesSpec" */
+	const char *field;
+	enum rule_kind kind;
+	uint64_t min;
+	uint64_t max;
+};
+
+/* The field's rule, or NULL. */
+const struct rule *rules_find(const ProtobufCMessageDescriptor *type, const char *field);
+
+/* 0, or -ERANGE / -EINVAL with "5000 is not a power of two between 128 and 4096". 'rule' may be NULL. */
+int rules_check_number(const struct rule *rule, uint64_t value, struct err *err);
+int rules_check_text(const struct rule *rule, const char *value, struct err *err);

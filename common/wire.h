@@ -1,0 +1,64 @@
+#pragma once
+
+/* wire.h - frames over CURVE: the only door to ZeroMQ's sockets (the ZAP handler, controller/zap.c, apart).
+ *
+ * One message is one frame of at most WIRE_MAX bytes.  Settings and traps: libzmq 4.3.4, see the comments
+ * in wire.c.  Sockets belong to one thread and are polled by the caller's zloop through wire_socket(). */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/keys.h"
+
+struct err;
+struct wire;
+
+#define PROTOCOL 1         /* Of the agent link; a Hello with another is refused. */
+#define WIRE_MAX (1 << 20) /* Bytes of a frame. */
+
+/* Who sent a frame. The routing id is libzmq's own; the key is what ZAP admitted, "" without CURVE. */
+struct wire_peer {
+	uint8_t id[16];
+	size_t id_len;
+	char key[KEY_LEN + 1];
+	char address[64]; /* "Peer-Address" as libzmq saw it. */
+	int fd;           /* Of its connection right now: for wire_cut(), while this frame is handled. */
+};
+
+struct wire_frame {
+	struct wire_peer peer;
+	uint8_t *data; /* The caller's, until the next wire_recv() on the socket. */
+	size_t len;
+};
+
+/* A ROUTER. 'domain' is what ZAP is asked with; enforcement is on, so without a ZAP handler nobody gets in. */
+int wire_listen(const char *endpoint, const struct keypair *server, const char *domain, struct wire **out,
+		struct err *err);
+
+/* A DEALER.  Connects at once and by itself again, after a random 1 to 'retry_ms' ms. */
+int wire_connect(const char *endpoint, const char *server_key, const struct keypair *self, int retry_ms,
+		 struct wire **out, struct err *err);
+void wire_close(struct wire *wire);
+
+void *wire_socket(struct wire *wire);               /* For zloop_reader()/zmq_poll(). */
+const char *wire_endpoint(const struct wire *wire); /* As bound: port 0 is resolved. */
+
+/* 1: a frame; 0: none waits; -errno.  Malformed messages (several frames, none, no key) are dropped and
+ * counted in wire_dropped(). Never blocks. */
+int wire_recv(struct wire *wire, struct wire_frame *out);
+unsigned long wire_dropped(const struct wire *wire);
+
+/* Never blocks.  'peer' is NULL on a DEALER.  -EHOSTUNREACH: it is gone; -EAGAIN: its queue is full: state
+ * is sent again when its lease says so, nothing is lost that matters. */
+int wire_send(struct wire *wire, const struct wire_peer *peer, const void *data, size_t len);
+
+/* Ends the connection of the frame that is being handled. */
+void wire_cut(const struct wire_frame *frame);
+
+/* Waits up to 'ms' for a frame; 0 on time-out.  For programs without a loop (gdrctl, join). */
+int wire_wait(struct wire *wire, int ms, struct wire_frame *out);
+
+/* On a DEALER: true once after the server has refused our key (it never tries again by itself: close
+ * and connect anew, later). */
+bool wire_refused(struct wire *wire);

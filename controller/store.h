@@ -1,0 +1,111 @@
+#pragma once
+
+/* store.h - what must survive gdrd, and every SQL statement of it.
+ *
+ * Called by fleet.c and keyring.c alone.  Writes happen between store_begin() and store_commit(), one
+ * transaction a loop turn.  Opening takes a lock file, so that a second gdrd on the same database is refused;
+ * checks that the file is whole and not of a newer gdrd, which is refused and left untouched; and brings an
+ * older schema up to date, one version at a time, in one transaction. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct store;
+
+/* 'url' is "DRIVER:WHERE", e.g. "sqlite:/var/lib/gdrfleet/gdrd.db". */
+int store_open(const char *url, struct store **out, struct err *err);
+void store_close(struct store *store);
+
+/* A consistent copy into the new file 'path' (mode 0600, refused if it exists), while gdrd runs. */
+int store_backup(const char *url, const char *path, struct err *err);
+
+int store_begin(struct store *store, struct err *err);  /* A transaction that is open already is kept. */
+int store_commit(struct store *store, struct err *err); /* None open is fine.  On failure all is rolled back. */
+void store_rollback(struct store *store);
+
+/* Strings are the caller's when writing and valid only during the callback when loading; NULL is NULL.
+ * Times are Unix milliseconds. */
+struct store_node {
+	const char *name;
+	const char *key;      /* Public key, Z85. */
+	const void *document; /* Packed gdr.Node: labels, override. */
+	size_t document_len;
+	const char *profile; /* NULL: none. */
+	uint32_t revision;
+	uint64_t generation;
+	int mode; /* gdr.Mode */
+	const char *mode_why;
+	int state; /* gdr.NodeState as last seen, for since_ms. */
+	uint64_t since_ms;
+	const char *boot_id;
+	const char *grant_boot; /* Open grant: the boot it is for. */
+	uint64_t granted_ms;
+	const char *leave_boot; /* An operator wants this boot ended. */
+	const char *leave_why;
+	const void *report; /* Packed gdr.Report as the agent sent it; loaded, and written by store_put_report(). */
+	size_t report_len;
+};
+int store_put_node(struct store *store, const struct store_node *node, struct err *err); /* All but the report. */
+int store_put_report(struct store *store, const char *name, const void *report, size_t len, struct err *err);
+int store_delete_node(struct store *store, const char *name, struct err *err);
+
+struct store_profile {
+	const char *name;
+	uint32_t revision;
+	const char *hash;
+	const char *author;
+	const char *comment;
+	uint64_t created_ms;
+	const void *document; /* Packed gdr.Profile. */
+	size_t document_len;
+};
+int store_add_profile(struct store *store, const struct store_profile *profile, struct err *err); /* Never replaces. */
+
+/* Who a key is.  'role' is a gdr.Role for users. */
+struct store_principal {
+	const char *key;
+	bool is_node;
+	const char *name;
+	int role;
+	uint64_t created_ms;
+};
+int store_put_principal(struct store *store, const struct store_principal *principal, struct err *err);
+int store_delete_principal(struct store *store, const char *key, struct err *err);
+
+struct store_token {
+	const char *key;  /* The token's public key. */
+	const char *node; /* NULL: any name. */
+	uint64_t expires_ms;
+};
+int store_put_token(struct store *store, const struct store_token *token, struct err *err);
+int store_delete_token(struct store *store, const char *key, struct err *err);
+
+struct store_event {
+	uint64_t id; /* Ascending; given by store_add_event(). */
+	uint64_t at_ms;
+	const char *actor;
+	const char *kind;
+	const char *object;
+	const char *text;
+};
+int store_add_event(struct store *store, struct store_event *event, struct err *err);
+int store_trim_events(struct store *store, uint64_t keep, struct err *err);
+
+/* Answers by idempotency key; the oldest beyond 1024 go. 'code' -1 from store_get_answer(): never seen. */
+int store_put_answer(struct store *store, const char *key, int code, const char *message, struct err *err);
+int store_get_answer(struct store *store, const char *key, int *code, char **message, struct err *err);
+
+/* Each row once; a negative return of a function stops and is passed on. */
+struct store_loader {
+	int (*node)(void *arg, const struct store_node *node);
+	int (*profile)(void *arg, const struct store_profile *profile); /* By name, then revision. */
+	int (*principal)(void *arg, const struct store_principal *principal);
+	int (*token)(void *arg, const struct store_token *token);
+};
+int store_load(struct store *store, const struct store_loader *loader, void *arg, struct err *err);
+
+/* Events with id > 'after' (oldest first), or the 'newest'; 'object' NULL: of any.  At most 'limit'. */
+int store_events(struct store *store, uint64_t after, uint32_t limit, const char *object, bool newest,
+		 int (*fn)(void *arg, const struct store_event *event), void *arg, struct err *err);
