@@ -59,6 +59,15 @@ void wire_cut(const struct wire_frame *frame);
 /* Waits up to 'ms' for a frame; 0 on time-out.  For programs without a loop (gdrctl, join). */
 int wire_wait(struct wire *wire, int ms, struct wire_frame *out);
 
-/* On a DEALER: true once after the server has refused our key (it never tries again by itself: close
- * and connect anew, later). */
+/* A DEALER's connection, as far as libzmq tells. */
+enum wire_state {
+	WIRE_DOWN, /* No TCP connection: nobody listens there, or not yet. */
+	WIRE_MUTE, /* TCP, but no handshake: the server has another key than the one we pin. */
+	WIRE_UP,
+	WIRE_REFUSED, /* The server refused our key. It stays so: close, and connect anew later. */
+};
+enum wire_state wire_state(struct wire *wire);
 bool wire_refused(struct wire *wire);
+
+/* The one ZeroMQ context of this process, for the ZAP handler. */
+void *wire_context(void);
