@@ -45,9 +45,15 @@ void pbtext_documents_free(struct pbtext_document *documents, size_t n);
  * is not empty. Fields in their order in the proto file, maps by key, absent fields not at all. */
 void pbtext_print(const ProtobufCMessage *message, const char *kind, enum pbtext_form form, struct buf *out);
 
-/* The enum value's text form ("wants-reboot"); "?" for a number that the enum has not. */
+/* The same with the defaults of what is absent, for `gdrd check-config`. */
+void pbtext_print_all(const ProtobufCMessage *message, enum pbtext_form form, struct buf *out);
+
+/* The enum value's text form ("wants-reboot"), good for as long as the program runs; "?" for a number that the
+ * enum has not. */
 const char *pbtext_enum(const ProtobufCEnumDescriptor *type, int value);
-/* And back; false if there is none of that name. */
+/* All of them, by number, NULL at the end. */
+const char *const *pbtext_enum_names(const ProtobufCEnumDescriptor *type);
+/* And back, in any case and with '_' for '-'; false if there is none of that name. */
 bool pbtext_enum_parse(const ProtobufCEnumDescriptor *type, const char *text, int *out);
 
 /* "30s", "200ms", "5m", "2h", "1d" to milliseconds and back; "750G", "2M" to bytes and back (powers of 1024). */

@@ -1,0 +1,169 @@
+#include "common/rules.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/pbtext.h"
+#include "common/utf8.h"
+
+static const struct rule rules[] = {
+#define RULE(message_, field_, kind_, min_, max_) \
+	{ .message = #message_, .field = #field_, .kind = (kind_), .min = (min_), .max = (max_) },
+#include "common/rules.def"
+#undef RULE
+};
+
+const struct rule *
+rules_find(const ProtobufCMessageDescriptor *type, const char *field)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (strcmp(rules[i].message, type->short_name) == 0 && strcmp(rules[i].field, field) == 0)
+			return &rules[i];
+	return NULL;
+}
+
+static void
+add_number(struct buf *out, const struct rule *rule, uint64_t value)
+{
+	if (rule->kind == RULE_BYTES)
+		pbtext_bytes_print(value, out);
+	else if (rule->kind == RULE_DURATION)
+		pbtext_duration_print(value, out);
+	else
+		buf_printf(out, "%" PRIu64, value);
+}
+
+int
+rules_check_number(const struct rule *rule, uint64_t value, struct err *err)
+{
+	auto_buf struct buf text = { 0 };
+
+	if (!rule)
+		return 0;
+	bool power2 = rule->kind == RULE_POWER2;
+	if (value >= rule->min && value <= rule->max && (!power2 || (value & (value - 1)) == 0))
+		return 0;
+	add_number(&text, rule, value);
+	buf_puts(&text, power2 ? " is not a power of two between " : " is not between ");
+	add_number(&text, rule, rule->min);
+	buf_puts(&text, " and ");
+	add_number(&text, rule, rule->max);
+	return err_set(err, -ERANGE, "%s", text.text);
+}
+
+/* Of ASCII alone, whatever the locale. */
+static bool
+is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool
+is_of(char c, const char *more)
+{
+	return is_alnum(c) || strchr(more, c);
+}
+
+/* Letters and digits, and 'more' in between. */
+static bool
+is_word(const char *value, const char *more)
+{
+	size_t len = strlen(value);
+
+	for (size_t i = 0; i < len; i++)
+		if (!is_of(value[i], i == 0 || i == len - 1 ? "" : more))
+			return false;
+	return true;
+}
+
+static bool
+is_name(const char *value)
+{
+	for (const char *c = value; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			return false;
+	return is_word(value, "-._");
+}
+
+static bool
+is_label(const char *value)
+{
+	return is_word(value, "-._/");
+}
+
+static bool
+is_module(const char *value)
+{
+	for (; *value; value++)
+		if (!is_of(*value, "_-"))
+			return false;
+	return true;
+}
+
+static bool
+is_parameter(const char *value)
+{
+	for (; *value; value++)
+		if (*value <= ' ' || *value > '~' || strchr("\"'$`\\;", *value))
+			return false;
+	return true;
+}
+
+static bool
+is_pci_id(const char *value)
+{
+	for (size_t i = 0; i < 9; i++)
+		if (i == 4 ? value[i] != ':' : !isxdigit((unsigned char)value[i]))
+			return false;
+	return value[9] == '\0';
+}
+
+static bool
+is_line(const char *value)
+{
+	size_t left = strlen(value);
+
+	while (left > 0) {
+		uint32_t c;
+		size_t n = utf8_next(value, left, &c);
+
+		if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029)
+			return false;
+		value += n;
+		left -= n;
+	}
+	return true;
+}
+
+static const struct {
+	bool (*is)(const char *value);
+	const char *what;
+} forms[] = {
+	[RULE_NAME] = { is_name, "a name (a-z, 0-9, and -._ in between)" },
+	[RULE_LABEL] = { is_label, "a label (letters, digits, and -._/ in between)" },
+	[RULE_MODULE] = { is_module, "a module's name (letters, digits, _ and -)" },
+	[RULE_CMDLINE] = { is_parameter, "one kernel parameter (no blanks, quotes, $, `, \\ or ;)" },
+	[RULE_PCI_ID] = { is_pci_id, "a vendor:device pair in hex such as 10de:20b0" },
+	[RULE_LINE] = { is_line, "one line of text" },
+};
+
+int
+rules_check_text(const struct rule *rule, const char *value, struct err *err)
+{
+	if (!rule || rule->kind >= sizeof(forms) / sizeof(forms[0]) || !forms[rule->kind].is)
+		return 0;
+	size_t len = strlen(value);
+	if (!forms[rule->kind].is(value))
+		return err_set(err, -EINVAL, "'%.80s' is not %s", value, forms[rule->kind].what);
+	if (len < rule->min && len == 0)
+		return err_set(err, -ERANGE, "may not be empty");
+	if (len < rule->min)
+		return err_set(err, -ERANGE, "'%s' is shorter than %" PRIu64 " characters", value, rule->min);
+	if (len > rule->max)
+		return err_set(err, -ERANGE, "is %zu characters long, at most %" PRIu64 " are allowed", len, rule->max);
+	return 0;
+}
