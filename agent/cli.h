@@ -1,0 +1,16 @@
+#pragma once
+
+/* cli.h - what gdr-agent does for people, without a controller: each command reads argv after its name and
+ * returns the exit status (0 done, 1 error, 2 usage, 3 not as wanted). */
+
+struct settings;
+
+struct cli_options {
+	const char *profile; /* --profile FILE: instead of the desired state on disk. */
+	const char *output;  /* -o table|json|yaml */
+};
+
+int cli_check(const struct settings *settings, const struct cli_options *options);
+int cli_apply(const struct settings *settings, const struct cli_options *options);
+int cli_inventory(const struct settings *settings, const struct cli_options *options);
+int cli_desired(const struct settings *settings, const struct cli_options *options);

@@ -1,0 +1,142 @@
+#include "agent/reboot.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/host.h"
+#include "agent/journal.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define ASK_AGAIN_S 300 /* A reboot that was asked for and has not come is asked for again. */
+
+struct reboot {
+	struct host *host;
+	struct journal *journal;
+	const char *hooks;
+	time_t asked;  /* CLOCK_MONOTONIC seconds; 0: not in this boot. */
+	char *problem; /* Why the last attempt came to nothing. */
+};
+
+static time_t
+now_s(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+struct reboot *
+reboot_open(struct host *host, struct journal *journal, const Gdr__AgentConfig *config)
+{
+	struct reboot *reboot = xcalloc(1, sizeof(*reboot));
+
+	reboot->host = host;
+	reboot->journal = journal;
+	reboot->hooks = config->hooks;
+	return reboot;
+}
+
+void
+reboot_close(struct reboot *reboot)
+{
+	if (reboot)
+		free(reboot->problem);
+	free(reboot);
+}
+
+static void
+say(Gdr__Report *report, Gdr__Outcome outcome, char *why)
+{
+	report->outcome = outcome;
+	free(report->why);
+	report->why = why;
+}
+
+static bool
+is_this_boot(const struct reboot *reboot, const char *boot_id)
+{
+	return boot_id && strcmp(boot_id, journal_boot_id(reboot->journal)) == 0;
+}
+
+bool
+reboot_judge(struct reboot *reboot, Gdr__Report *report, const Gdr__Desired *desired)
+{
+	bool enforce = desired && (!desired->has_mode || desired->mode == GDR__MODE__MODE_ENFORCE);
+	bool hold = desired && desired->has_mode && desired->mode == GDR__MODE__MODE_HOLD;
+	bool wanted = enforce && report->outcome == GDR__OUTCOME__OUTCOME_WANTS_REBOOT;
+
+	if (!desired || hold)
+		return false;
+	if (is_this_boot(reboot, desired->leave_boot)) {
+		say(report, GDR__OUTCOME__OUTCOME_WANTS_REBOOT, xstrdup("an operator asked for a reboot"));
+		wanted = true;
+	}
+	if (!wanted || !is_this_boot(reboot, desired->may_reboot_from))
+		return false;
+	if (reboot->asked && now_s() - reboot->asked < ASK_AGAIN_S) {
+		say(report, GDR__OUTCOME__OUTCOME_WANTS_REBOOT, xstrdup("the reboot was asked for and has not come"));
+		return false;
+	}
+	if (reboot->problem)
+		say(report, GDR__OUTCOME__OUTCOME_WANTS_REBOOT, xstrdup(reboot->problem));
+	return true;
+}
+
+/* Every executable in hooks.d in order, as root, with 'moment' as its argument; the first that fails ends it. */
+static int
+run_hooks(const struct reboot *reboot, const char *moment, struct err *err)
+{
+	auto_strv char **hooks = host_programs(reboot->host, reboot->hooks);
+
+	for (char **hook = hooks; *hook; hook++) {
+		const char *const argv[] = { *hook, moment, NULL };
+		int rc = host_do(reboot->host, argv, err);
+
+		if (rc < 0)
+			return err_wrap(err, "hook %s", *hook);
+	}
+	return 0;
+}
+
+static int
+failed(struct reboot *reboot, const char *what, struct err *err)
+{
+	free(reboot->problem);
+	reboot->problem = xasprintf("%s: %s", what, err->msg);
+	return err->code;
+}
+
+int
+reboot_go(struct reboot *reboot, const Gdr__Report *report, const Gdr__Desired *desired, struct err *err)
+{
+	static const char *const argv[] = { "systemctl", "reboot", NULL };
+
+	if (run_hooks(reboot, "before-reboot", err) < 0)
+		return failed(reboot, "postponed", err);
+	/* A reboot that an operator asked for is not charged to the spec's budget: it starts the count anew. */
+	bool charged = !is_this_boot(reboot, desired->leave_boot) && desired->spec_hash;
+	if (journal_reboot(reboot->journal, charged ? desired->spec_hash : "", report->why ? report->why : "", err) < 0)
+		return failed(reboot, "not without a journal", err);
+	log_info("rebooting: %s", report->why ? report->why : "");
+	reboot->asked = now_s();
+	/* Through logind, which knows of inhibitors and ends the session of every service in order. */
+	if (host_do(reboot->host, argv, err) < 0)
+		return failed(reboot, "the reboot failed", err);
+	return 0;
+}
+
+void
+reboot_came_back(struct reboot *reboot)
+{
+	struct err err = { 0 };
+
+	if (!journal_came_back(reboot->journal))
+		return;
+	log_info("back after our reboot");
+	if (run_hooks(reboot, "after-reboot", &err) < 0)
+		log_error("%s", err.msg);
+}

@@ -1,0 +1,132 @@
+#include "agent/settings.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#include "common/err.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "common/pb.h"
+#include "common/pbtext.h"
+#include "common/wire.h"
+
+#define SETTINGS_FILE "/etc/gdrfleet/agent.yaml"
+#define SETTINGS_MAX  (256U << 10)
+
+static int
+load_config(const char *path, Gdr__AgentConfig **out, struct err *err)
+{
+	auto_free char *text = NULL;
+	ProtobufCMessage *message = NULL;
+	size_t len = 0;
+	int rc;
+
+	if (!path && access(SETTINGS_FILE, F_OK) != 0) {
+		*out = xcalloc(1, sizeof(**out));
+		gdr__agent_config__init(*out);
+		return 0;
+	}
+	path = path ? path : SETTINGS_FILE;
+	rc = file_read(path, SETTINGS_MAX, &text, &len, err);
+	if (rc == 0)
+		rc = pbtext_parse(&gdr__agent_config__descriptor, path, text, len, &message, err);
+	*out = (Gdr__AgentConfig *)message;
+	return rc;
+}
+
+/* Host names may have upper case and end in a domain; node names are lower case. */
+static char *
+own_node_name(void)
+{
+	char name[HOST_NAME_MAX + 1] = "";
+
+	(void)gethostname(name, sizeof(name) - 1);
+	name[strcspn(name, ".")] = '\0';
+	for (char *c = name; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	return xstrdup(name);
+}
+
+int
+settings_load(const char *path, const char *root, struct settings **out, struct err *err)
+{
+	Gdr__AgentConfig *config = NULL;
+	int rc = load_config(path, &config, err);
+
+	if (rc < 0)
+		return rc;
+	struct settings *settings = xcalloc(1, sizeof(*settings));
+	settings->config = config;
+	if (root) {
+		if (config->root != gdr__agent_config__root__default_value)
+			free(config->root);
+		config->root = xstrdup(root);
+	}
+	settings->node = config->node ? xstrdup(config->node) : own_node_name();
+	settings->key_file = xasprintf("%s/key", config->comm_state);
+	settings->controller_file = xasprintf("%s/controller.yaml", config->comm_state);
+	settings->desired_file = xasprintf("%s/desired", config->comm_state);
+	settings->report_file = xasprintf("%s/report", config->state);
+	settings->journal_file = xasprintf("%s/journal.yaml", config->state);
+	*out = settings;
+	return 0;
+}
+
+void
+settings_free(struct settings *settings)
+{
+	if (!settings)
+		return;
+	pb_free(&settings->config->base);
+	free(settings->node);
+	free(settings->key_file);
+	free(settings->controller_file);
+	free(settings->desired_file);
+	free(settings->report_file);
+	free(settings->journal_file);
+	free(settings);
+}
+
+int
+settings_read_desired(const struct settings *settings, Gdr__Desired **out, struct err *err)
+{
+	auto_free char *data = NULL;
+	auto_pb ProtobufCMessage *message = NULL;
+	size_t len = 0;
+	int rc = file_read(settings->desired_file, WIRE_MAX, &data, &len, err);
+
+	if (rc < 0)
+		return rc;
+	message = pb_unpack(&gdr__desired__descriptor, data, len, err);
+	if (!message)
+		return err_wrap(err, "%s", settings->desired_file);
+	rc = pb_check(message, err);
+	if (rc < 0)
+		return err_wrap(err, "%s", settings->desired_file);
+	*out = (Gdr__Desired *)steal(&message);
+	return 0;
+}
+
+int
+settings_watch(const char *folder)
+{
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	if (fd >= 0 && inotify_add_watch(fd, folder, IN_MOVED_TO | IN_CLOSE_WRITE) < 0) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+void
+settings_watched(int fd)
+{
+	char events[4096];
+
+	while (fd >= 0 && read(fd, events, sizeof(events)) > 0)
+		continue;
+}

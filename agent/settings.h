@@ -1,0 +1,39 @@
+#pragma once
+
+/* settings.h - agent.yaml, and the few files by which the agent's two processes meet.
+ *
+ * State flows, also between them: comm replaces COMM_STATE/desired, worker replaces STATE/report, each watches
+ * the other's folder.  Nothing queues; either may crash, restart or be stopped at any moment.
+ *
+ *   COMM_STATE/key              comm's CURVE key                      comm writes
+ *   COMM_STATE/controller.yaml  where and who the controller is       `gdr-agent join` writes
+ *   COMM_STATE/desired          packed gdr.Desired, the newest        comm writes, worker reads
+ *   STATE/report                packed gdr.Report, the newest         worker writes, comm reads
+ *   STATE/journal.yaml          what we changed (agent/journal.h)     worker */
+
+#include "proto/config.pb-c.h"
+#include "proto/wire.pb-c.h"
+
+struct err;
+
+struct settings {
+	Gdr__AgentConfig *config;
+	char *node; /* config->node, or this machine's host name, as a node name. */
+	char *key_file;
+	char *controller_file;
+	char *desired_file;
+	char *report_file;
+	char *journal_file;
+};
+
+/* 'path' NULL: /etc/gdrfleet/agent.yaml if it is there, else the defaults.  'root' not NULL overrides the setting. */
+int settings_load(const char *path, const char *root, struct settings **out, struct err *err);
+void settings_free(struct settings *settings);
+
+/* -ENOENT: there is none yet.  The bytes are checked (pb_check()) before they are believed. */
+int settings_read_desired(const struct settings *settings, Gdr__Desired **out, struct err *err);
+
+/* An inotify descriptor that tells when files in 'folder' are replaced; -1 where the kernel has none to give. */
+int settings_watch(const char *folder);
+/* Empties it. */
+void settings_watched(int fd);

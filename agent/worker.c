@@ -1,0 +1,159 @@
+#include "agent/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "agent/host.h"
+#include "agent/journal.h"
+#include "agent/pass.h"
+#include "agent/reboot.h"
+#include "agent/settings.h"
+#include "common/err.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/pb.h"
+
+struct worker {
+	const struct settings *settings;
+	struct host *host;
+	struct journal *journal;
+	struct reboot *reboot;
+	uint8_t reported[PB_DIGEST_LEN]; /* Of the report on disk. */
+	char last_why[512];
+	int signals;
+	int watch;
+};
+
+/* Everything outside 'mode: enforce' only looks. */
+static enum converge_how
+how_of(const Gdr__Desired *desired)
+{
+	if (!desired || (desired->has_mode && desired->mode != GDR__MODE__MODE_ENFORCE))
+		return CONVERGE_LOOK;
+	return CONVERGE_ENFORCE;
+}
+
+static int
+write_report(struct worker *worker, const Gdr__Report *report, struct err *err)
+{
+	size_t len;
+	auto_free uint8_t *data = pb_pack(&report->base, &len);
+	uint8_t digest[PB_DIGEST_LEN];
+
+	pb_digest(data, len, digest);
+	if (memcmp(digest, worker->reported, sizeof(digest)) == 0)
+		return 0;
+	int rc = file_replace(worker->settings->report_file, data, len, 0644, err);
+	if (rc == 0)
+		memcpy(worker->reported, digest, sizeof(digest));
+	return rc;
+}
+
+static void
+log_outcome(struct worker *worker, const Gdr__Report *report)
+{
+	static const char *const text[] = { [GDR__OUTCOME__OUTCOME_SETTLED] = "settled",
+					    [GDR__OUTCOME__OUTCOME_WORKING] = "not as wanted",
+					    [GDR__OUTCOME__OUTCOME_WANTS_REBOOT] = "wants a reboot",
+					    [GDR__OUTCOME__OUTCOME_STUCK] = "stuck" };
+	char line[sizeof(worker->last_why)];
+
+	(void)snprintf(line, sizeof(line), "generation %llu: %s%s%s", (unsigned long long)report->generation,
+		       text[report->outcome], report->why ? ": " : "", report->why ? report->why : "");
+	if (strcmp(line, worker->last_why) != 0)
+		log_info("%s", line);
+	memcpy(worker->last_why, line, sizeof(line));
+}
+
+static void
+one_pass(struct worker *worker)
+{
+	auto_pb Gdr__Desired *desired = NULL;
+	auto_pb Gdr__Report *report = NULL;
+	struct err err = { 0 };
+	int rc = settings_read_desired(worker->settings, &desired, &err);
+
+	if (rc < 0 && rc != -ENOENT) {
+		log_error("%s: waiting for the controller to send it again", err.msg);
+		return;
+	}
+	err = (struct err){ 0 };
+	if (pass_run(worker->host, worker->journal, desired, how_of(desired), &report, &err) < 0) {
+		log_error("%s", err.msg);
+		return;
+	}
+	bool go = reboot_judge(worker->reboot, report, desired);
+	log_outcome(worker, report);
+	if (write_report(worker, report, &err) < 0)
+		log_error("%s", err.msg);
+	if (go && reboot_go(worker->reboot, report, desired, &err) < 0)
+		log_error("reboot: %s", err.msg);
+}
+
+/* False: a signal says it is time to end. */
+static bool
+wait_for_news(const struct worker *worker)
+{
+	struct pollfd fds[] = { { .fd = worker->signals, .events = POLLIN },
+				{ .fd = worker->watch, .events = POLLIN } };
+
+	(void)poll(fds, 2, (int)worker->settings->config->check_interval);
+	settings_watched(worker->watch);
+	return !(fds[0].revents & POLLIN);
+}
+
+static int
+open_worker(struct worker *worker, struct err *err)
+{
+	const Gdr__AgentConfig *config = worker->settings->config;
+	auto_free char *boot_id = NULL;
+	int rc;
+
+	rc = file_mkdirs(config->state, 0755, err);
+	if (rc < 0)
+		return rc;
+	worker->host = host_open(config->root, config);
+	rc = pass_boot_id(worker->host, &boot_id, err);
+	if (rc < 0)
+		return rc;
+	if (journal_open(worker->settings->journal_file, boot_id, &worker->journal, err) < 0)
+		log_warn("%s", err->msg);
+	worker->reboot = reboot_open(worker->host, worker->journal, config);
+	worker->watch = settings_watch(config->comm_state);
+	return 0;
+}
+
+int
+worker_run(const struct settings *settings)
+{
+	struct worker worker = { .settings = settings, .watch = -1 };
+	struct err err = { 0 };
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	worker.signals = signalfd(-1, &set, SFD_CLOEXEC);
+	int rc = open_worker(&worker, &err);
+	if (rc == 0) {
+		(void)sd_notify(0, "READY=1");
+		reboot_came_back(worker.reboot);
+		do
+			one_pass(&worker);
+		while (wait_for_news(&worker));
+	} else {
+		log_error("%s", err.msg);
+	}
+	reboot_close(worker.reboot);
+	journal_free(worker.journal);
+	host_free(worker.host);
+	return rc == 0 ? 0 : 1;
+}
