@@ -22,14 +22,18 @@ void host_free(struct host *host);
 const char *host_root(const struct host *host); /* "/" or the directory. */
 
 bool host_exists(struct host *host, const char *path);
-/* At most 1 MiB, NUL added; the caller frees '*out'; 'len' may be NULL. */
+/* The path by which a library that opens files itself (libpci) reaches 'path'.  NULL: it is not there, or plain
+ * following of its links would leave the root.  The caller frees. */
+char *host_path(struct host *host, const char *path);
+/* Regular files (sysfs and procfs are) of at most 4 MiB, NUL added; the caller frees '*out'; 'len' may be NULL. */
 int host_read(struct host *host, const char *path, char **out, size_t *len, struct err *err);
 /* The same without a trailing newline and blanks. */
 int host_read_line(struct host *host, const char *path, char **out, struct err *err);
 int host_read_u64(struct host *host, const char *path, uint64_t *out, struct err *err);
 /* Last component of what the symbolic link points to ("vfio-pci"); NULL if it is none. The caller frees. */
 char *host_link_name(struct host *host, const char *path);
-/* Paths that match 'pattern', sorted, NULL-terminated, free with auto_strv; no match is an empty list. */
+/* Paths that match 'pattern', sorted (node2 before node10), NULL-terminated, free with auto_strv; no match is an
+ * empty list. */
 char **host_glob(struct host *host, const char *pattern);
 
 /* Into an existing file as it is (sysfs, procfs): one write(2), no truncation of what is no regular file. */
@@ -41,6 +45,10 @@ int host_remove(struct host *host, const char *path, struct err *err); /* Absent
 /* The path on this machine of an external program: agent.yaml's tools, else (only where the root is
  * "/") the usual bin folders.  NULL if there is none.  The caller frees. */
 char *host_tool(struct host *host, const char *name);
+
+/* Executables in a folder of this machine (hooks), sorted, for host_run() as they are; those that others than root
+ * or we own or may write are left out.  NULL-terminated, free with auto_strv. */
+char **host_programs(struct host *host, const char *folder);
 
 struct host_result {
 	int status;     /* Exit status; 128 + signal. */
