@@ -11,25 +11,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct db_driver;
 struct err;
 struct store;
 
-/* 'url' is "DRIVER:WHERE", e.g. "sqlite:/var/lib/gdrfleet/gdrd.db". */
+/* 'url' is "DRIVER:WHERE", e.g. "sqlite:/var/lib/gdrfleet/gdrd.db"; what is not there is made. */
 int store_open(const char *url, struct store **out, struct err *err);
-void store_close(struct store *store);
+/* The same with a driver that drivers.def does not name: for tests that make it fail. */
+int store_open_with(const struct db_driver *driver, const char *where, struct store **out, struct err *err);
+void store_close(struct store *store); /* NULL is fine.  What is not committed is lost. */
 
 /* A consistent copy into the new file 'path' (mode 0600, refused if it exists), while gdrd runs. */
 int store_backup(const char *url, const char *path, struct err *err);
 
 int store_begin(struct store *store, struct err *err);  /* A transaction that is open already is kept. */
 int store_commit(struct store *store, struct err *err); /* None open is fine.  On failure all is rolled back. */
-void store_rollback(struct store *store);
+void store_rollback(struct store *store);               /* None open is fine. */
+/* Every other function that writes fails without a transaction, and after a write that failed: no half of a
+ * turn is ever committed, store_commit() then rolls back and returns the first failure. */
 
 /* Strings are the caller's when writing and valid only during the callback when loading; NULL is NULL.
  * Times are Unix milliseconds. */
 struct store_node {
 	const char *name;
-	const char *key;      /* Public key, Z85. */
+	const char *key;      /* Public key, Z85; NULL: none yet. */
 	const void *document; /* Packed gdr.Node: labels, override. */
 	size_t document_len;
 	const char *profile; /* NULL: none. */
@@ -48,6 +53,7 @@ struct store_node {
 	size_t report_len;
 };
 int store_put_node(struct store *store, const struct store_node *node, struct err *err); /* All but the report. */
+/* Of a node that is stored. */
 int store_put_report(struct store *store, const char *name, const void *report, size_t len, struct err *err);
 int store_delete_node(struct store *store, const char *name, struct err *err);
 
@@ -61,7 +67,8 @@ struct store_profile {
 	const void *document; /* Packed gdr.Profile. */
 	size_t document_len;
 };
-int store_add_profile(struct store *store, const struct store_profile *profile, struct err *err); /* Never replaces. */
+int store_add_profile(struct store *store, const struct store_profile *profile,
+		      struct err *err); /* Never replaces: -EEXIST. */
 
 /* Who a key is.  'role' is a gdr.Role for users. */
 struct store_principal {
@@ -93,11 +100,13 @@ struct store_event {
 int store_add_event(struct store *store, struct store_event *event, struct err *err);
 int store_trim_events(struct store *store, uint64_t keep, struct err *err);
 
-/* Answers by idempotency key; the oldest beyond 1024 go. 'code' -1 from store_get_answer(): never seen. */
+/* Answers by idempotency key, of which the first stays; the oldest beyond 1024 go.  store_get_answer(): 'code' -1
+ * and 'message' NULL: never seen; else the caller frees 'message', which is NULL where NULL was put. */
 int store_put_answer(struct store *store, const char *key, int code, const char *message, struct err *err);
 int store_get_answer(struct store *store, const char *key, int *code, char **message, struct err *err);
 
-/* Each row once; a negative return of a function stops and is passed on. */
+/* Each row once; a negative return of a function stops and is passed on, and 'err' is the function's to set.
+ * NULL functions are passed over.  Nodes come last, by name. */
 struct store_loader {
 	int (*node)(void *arg, const struct store_node *node);
 	int (*profile)(void *arg, const struct store_profile *profile); /* By name, then revision. */
@@ -106,6 +115,12 @@ struct store_loader {
 };
 int store_load(struct store *store, const struct store_loader *loader, void *arg, struct err *err);
 
-/* Events with id > 'after' (oldest first), or the 'newest'; 'object' NULL: of any.  At most 'limit'. */
-int store_events(struct store *store, uint64_t after, uint32_t limit, const char *object, bool newest,
+struct store_event_query {
+	uint64_t after;     /* Events with a greater id, or */
+	bool newest;        /* the newest, and 'after' is not asked.  Either way the oldest of them comes first. */
+	uint32_t limit;     /* At most. */
+	const char *object; /* NULL: of any. */
+};
+/* A negative return of 'fn' stops and is passed on. */
+int store_events(struct store *store, const struct store_event_query *query,
 		 int (*fn)(void *arg, const struct store_event *event), void *arg, struct err *err);
