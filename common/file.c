@@ -180,20 +180,31 @@ busy(const char *path, int fd, struct err *err)
 	return err_set(err, -EBUSY, "%s: held by pid %ld", path, pid);
 }
 
+static int
+take_lock(const char *path, int fd, struct err *err)
+{
+	char text[32];
+
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? busy(path, fd, err) : failed(err, path, "lock");
+	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len)
+		return failed(err, path, "write");
+	return 0;
+}
+
 int
 file_lock(const char *path, int *fd, struct err *err)
 {
-	auto_close int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	char text[32];
+	int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (lock < 0)
 		return failed(err, path, "open");
-	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? busy(path, lock, err) : failed(err, path, "lock");
-	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	if (ftruncate(lock, 0) < 0 || pwrite(lock, text, (size_t)len, 0) != len)
-		return failed(err, path, "write");
+	int rc = take_lock(path, lock, err);
+	if (rc < 0) {
+		close(lock);
+		return rc;
+	}
 	*fd = lock;
-	lock = -1;
 	return 0;
 }

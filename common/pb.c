@@ -250,7 +250,7 @@ pb_free_p(void *p)
 {
 	ProtobufCMessage *owned;
 
-	memcpy(&owned, p, sizeof(owned));
+	memcpy(&owned, p, sizeof(void *));
 	pb_free(owned);
 }
 
@@ -328,9 +328,10 @@ merge_map(ProtobufCMessage *to, ProtobufCMessage *from, const ProtobufCFieldDesc
 	size_t *n_from = in(from, field->quantifier_offset);
 	struct entry ***entries_to = in(to, field->offset);
 	struct entry ***entries_from = in(from, field->offset);
+	size_t size = pb_value_size(field);
 
-	*entries_to = xrealloc(*entries_to, *n_to + *n_from, sizeof(**entries_to));
-	memcpy(*entries_to + *n_to, *entries_from, *n_from * sizeof(**entries_to));
+	*entries_to = xrealloc(*entries_to, *n_to + *n_from, size);
+	memcpy(*entries_to + *n_to, *entries_from, *n_from * size);
 	*n_to += *n_from;
 	*n_from = 0;
 	sort_map(*entries_to, n_to);

@@ -16,8 +16,8 @@ struct err;
 
 enum pbtext_form {
 	PBTEXT_YAML,
-	PBTEXT_JSON, /* Indented. */
-	PBTEXT_JSON_LINE,
+	PBTEXT_JSON,      /* Indented. */
+	PBTEXT_JSON_LINE, /* All in one, without a line feed. */
 };
 
 /* Parses one document.  'file' is for messages only ("-" is shown as <stdin>).  The caller frees '*out' with
@@ -41,7 +41,7 @@ int pbtext_parse_documents(const struct pbtext_kind *kinds, const char *file, co
 			   struct pbtext_document **out, size_t *n, struct err *err);
 void pbtext_documents_free(struct pbtext_document *documents, size_t n);
 
-/* Appends 'message'; 'kind' not NULL: "kind: KIND" comes first, and for YAML "---" before it if 'out'
+/* Appends 'message', with a line feed at the end but for JSON_LINE; 'kind' not NULL: "kind: KIND" comes first, and for YAML "---" before it if 'out'
  * is not empty. Fields in their order in the proto file, maps by key, absent fields not at all. */
 void pbtext_print(const ProtobufCMessage *message, const char *kind, enum pbtext_form form, struct buf *out);
 
