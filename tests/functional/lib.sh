@@ -153,7 +153,7 @@ free_ports() {
 	broken 'found no free ports'
 }
 
-# settings [TEXT]: gdrd.yaml, with quick leases, and TEXT after it.
+# settings: gdrd.yaml, with quick leases; a test may add to it.
 settings() {
 	[ -n "${PORT-}" ] || free_ports
 	cat >"$WORK/gdrd.yaml" <<TEXT
@@ -164,7 +164,6 @@ enrol: tcp://127.0.0.1:$((PORT + 2))
 lease: 1s
 lost_after: 10s
 report_interval: 100ms
-${1-}
 TEXT
 }
 
@@ -211,6 +210,48 @@ boot_of() {
 # node_is NAME STATE
 node_is() {
 	ctl node list --state "$2" -o name | grep -qxE "(node/)?$1"
+}
+
+# half_of NAME worker|comm: the pid of this half of its agent.
+half_of() {
+	local tree pid arguments
+	tree=$(root_of "$1")
+	for pid in /proc/[0-9]*; do
+		mapfile -d '' -t arguments <"$pid/cmdline" 2>/dev/null || continue
+		[[ "${arguments[0]-}" == */gdr-agent && " ${arguments[*]} " == *" $tree/"*" $2 "* ]] && basename "$pid" && return
+	done
+	return 1
+}
+
+# kill_half NAME worker|comm: as a crash would.
+kill_half() {
+	local pid
+	pid=$(half_of "$1" "$2") && kill -KILL "$pid" 2>/dev/null
+}
+
+# pages NAME [NUMBER]: 1G pages on NUMA node 0, or takes all but so many away, by hand.
+pages() {
+	local file
+	file=$(root_of "$1")/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages
+	if [ $# -gt 1 ]; then
+		echo "$2" >"$file"
+	else
+		cat "$file"
+	fi
+}
+pages_are() {
+	[ "$(pages "$1")" -eq "$2" ]
+}
+
+# fleet NAME...: these hosts, joined and running, with the profile vela-a100.
+fleet() {
+	local name
+	gdrd_up
+	expect 0 ctl apply -f "$SOURCE/deploy/profiles/vela-a100.yaml"
+	for name; do
+		host_up "$name"
+	done
+	expect 0 ctl node assign vela-a100 "$@"
 }
 
 # check_of NAME [ARGUMENT...]: the host's own `gdr-agent check`.

@@ -26,6 +26,6 @@ one='
 		exit 1
 	fi'
 compiled=$(sed -nE 's/^ *"file": "(.*)",?$/\1/p' "$BUILD/compile_commands.json")
-files 'common/*.c' 'agent/*.c' 'controller/*.c' 'tests/simhost/*.c' | while IFS= read -r file; do
+files 'common/*.c' 'agent/*.c' 'controller/*.c' 'tests/simhost/*.c' 'tests/functional/*.c' | while IFS= read -r file; do
 	grep -qxF "$PWD/$file" <<<"$compiled" && printf '%s\n' "$file"
 done | xargs -r -P 2 -I{} sh -c "$one" tidy {} "$work" "$common" || exit 1
