@@ -1,6 +1,7 @@
 /* pbtext_events.c - libfyaml behind a small door: events with positions, syntax errors as ours. */
 
 #include <errno.h>
+#include <libfyaml.h>
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -3,12 +3,14 @@
 /* pbtext_internal.h - between the parts of pbtext: pbtext_events.c (text to events), pbtext_scalar.c (a scalar
  * to a value), pbtext_read.c (all of it to messages). */
 
-#include <libfyaml.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct err;
+struct fy_diag;
+struct fy_event;
+struct fy_parser;
 
 /* A scalar as it stands in the file. */
 struct pbtext_scalar {

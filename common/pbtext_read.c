@@ -2,6 +2,7 @@
  * decided here, so that each error has a position and says what would have been right. */
 
 #include <errno.h>
+#include <libfyaml.h>
 
 #include "common/buf.h"
 #include "common/err.h"
@@ -93,23 +94,25 @@ read_list(struct pbtext_reader *in, ProtobufCMessage *message, const ProtobufCFi
 	return rc;
 }
 
-/* A key of a mapping; '*text' owns it. */
-static int
-read_key(struct pbtext_reader *in, char **text)
+/* A key of a mapping, the caller's; NULL if it is none, and in->err says why. */
+static char *
+read_key(struct pbtext_reader *in)
 {
+	auto_free char *text = NULL;
 	struct pbtext_scalar scalar;
 
 	if (in->event->type != FYET_SCALAR)
-		return pbtext_fail(in, in->pos, "expected a key, got a %s",
-				   in->event->type == FYET_MAPPING_START ? "mapping" : "list");
-	int rc = pbtext_take(in, &scalar, text);
-	if (rc < 0)
-		return rc;
-	if (pbtext_scalar_is_null(&scalar))
-		return pbtext_fail(in, in->pos, "expected a key, got nothing");
-	if (!scalar.quoted && strcmp(scalar.text, "<<") == 0)
-		return pbtext_fail(in, in->pos, "merge keys are not understood here");
-	return 0;
+		(void)pbtext_fail(in, in->pos, "expected a key, got a %s",
+				  in->event->type == FYET_MAPPING_START ? "mapping" : "list");
+	else if (pbtext_take(in, &scalar, &text) < 0)
+		return NULL;
+	else if (pbtext_scalar_is_null(&scalar))
+		(void)pbtext_fail(in, in->pos, "expected a key, got nothing");
+	else if (!scalar.quoted && strcmp(scalar.text, "<<") == 0)
+		(void)pbtext_fail(in, in->pos, "merge keys are not understood here");
+	else
+		return steal(&text);
+	return NULL;
 }
 
 /* An entry of map<string, string> as the C code has it, */
@@ -128,17 +131,16 @@ static int
 read_entry(struct pbtext_reader *in, const char *name, const struct rule *rule, struct entry *entry)
 {
 	struct pbtext_scalar scalar;
-	int rc = read_key(in, &entry->key);
-
-	if (rc < 0)
-		return rc;
+	entry->key = read_key(in);
+	if (!entry->key)
+		return in->err->code;
 	if (strlen(entry->key) < 1 || strlen(entry->key) > PB_KEY_MAX)
 		return pbtext_fail(in, in->pos, "%s: a key has 1 to %d characters", name, PB_KEY_MAX);
 	if (rules_check_text(rule, entry->key, in->err) < 0) {
 		(void)err_wrap(in->err, "%s", name);
 		return pbtext_placed(in, in->pos);
 	}
-	rc = pbtext_next(in);
+	int rc = pbtext_next(in);
 	if (rc < 0)
 		return rc;
 	if (in->event->type != FYET_SCALAR)
@@ -273,11 +275,10 @@ static int
 read_field(struct pbtext_reader *in, ProtobufCMessage *message, size_t *seen)
 {
 	const ProtobufCMessageDescriptor *type = message->descriptor;
-	auto_free char *key = NULL;
-	int rc = read_key(in, &key);
+	auto_free char *key = read_key(in);
 
-	if (rc < 0)
-		return rc;
+	if (!key)
+		return in->err->code;
 	if (in->with_kind && in->depth == 1 && strcmp(key, "kind") == 0)
 		return pbtext_next(in);
 	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(type, key);
@@ -287,7 +288,7 @@ read_field(struct pbtext_reader *in, ProtobufCMessage *message, size_t *seen)
 	if (*first > 0)
 		return fail_duplicate(in, key, in->pos, *first - 1);
 	*first = in->pos + 1;
-	rc = check_oneof(in, message, field);
+	int rc = check_oneof(in, message, field);
 	if (rc == 0)
 		rc = pbtext_next(in);
 	if (rc < 0)
@@ -401,12 +402,12 @@ find_kind(const struct pbtext_reader *in, const struct pbtext_kind *kinds, const
 static int
 scan_field(struct pbtext_reader *in, const struct pbtext_kind *kinds, size_t *pos, const struct pbtext_kind **out)
 {
-	auto_free char *key = NULL;
-	int rc = read_key(in, &key);
+	auto_free char *key = read_key(in);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	if (!key || strcmp(key, "kind") != 0) {
+	if (!key)
+		return in->err->code;
+	if (strcmp(key, "kind") != 0) {
 		rc = pbtext_next(in);
 		return rc < 0 ? rc : skip(in);
 	}
@@ -446,7 +447,7 @@ scan_documents(struct pbtext_reader *in, const struct pbtext_kind *kinds, struct
 		*out = xrealloc(*out, *n + 1, sizeof(**out));
 		(*out)[*n] = (struct pbtext_document){ 0 };
 		rc = scan_document(in, kinds, &(*out)[*n]);
-		if (rc != 0)
+		if (rc < 0 || !(*out)[*n].kind)
 			return rc;
 		++*n;
 	}
