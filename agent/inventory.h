@@ -18,6 +18,15 @@ void inventory_free(Gdr__Inventory *inventory);
 /* The device with this address, or NULL. */
 const Gdr__PciDevice *inventory_device(const Gdr__Inventory *inventory, const char *address);
 
-/* True if 'device' is a root port or switch downstream port with a GPU below it, or a NIC that shares a switch
- * (or root complex) with a GPU: the ports where ACS decides which way GPU-NIC traffic goes. */
+/* True if 'device' is a NIC's physical function that GPUs send to: it shares a switch or a root complex with one.
+ * Where the machine has NVIDIA NICs (15b3), others count only below a GPU's switch: the on-board NIC for management
+ * is none of this. */
+bool inventory_gdr_nic(const Gdr__Inventory *inventory, const Gdr__PciDevice *device);
+
+/* True if 'device' is a root port or switch downstream port with such a NIC below it, or with a GPU that such a NIC
+ * serves: the ports where ACS decides which way GPU-NIC traffic goes. */
 bool inventory_on_gdr_path(const Gdr__Inventory *inventory, const Gdr__PciDevice *device);
+
+/* The rest of the first line "KEY<blanks>: VALUE" or "KEY=VALUE", without quotes and blanks around it; NULL: there is
+ * none.  The form of cpuinfo, meminfo and os-release.  The caller frees. */
+char *inventory_field(const char *text, const char *key);
