@@ -355,7 +355,8 @@ store_put_answer(struct store *store, const char *key, int code, const char *mes
 					  "ON CONFLICT (key) DO NOTHING",
 				   ARGS(text(key), small(code), text(message)) };
 	const struct write trim = { .what = "end of answers",
-				    .sql = "DELETE FROM answer WHERE seq <= (SELECT max(seq) FROM answer) - $1",
+				    .sql = "DELETE FROM answer WHERE seq <= "
+					   "(SELECT seq FROM answer ORDER BY seq DESC LIMIT 1 OFFSET $1)",
 				    ARGS(num(ANSWERS_KEPT)) };
 	int rc = put(store, &add, err);
 

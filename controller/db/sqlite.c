@@ -238,9 +238,13 @@ check_handle(sqlite3 *handle, const char *file, struct err *err)
 			file, version.num, VERSION);
 	if (ask(handle, file, "PRAGMA quick_check(1)", &whole, err) < 0)
 		return err->code;
-	if (version.num < 1 || strcmp(whole.text, "ok") != 0)
-		return err_set(err, -EBADMSG, "%s: it is damaged: %s", file,
-			       version.num < 1 ? "it has no schema version" : whole.text);
+	if (version.num < 1)
+		return err_set(err, -EBADMSG, "%s: it is damaged: it has no schema version", file);
+	if (strcmp(whole.text, "ok") != 0) { /* "*** in database main ***\nPage 2: ..." */
+		const char *end = strrchr(whole.text, '\n');
+
+		return err_set(err, -EBADMSG, "%s: it is damaged: %s", file, end ? end + 1 : whole.text);
+	}
 	return 0;
 }
 
@@ -269,8 +273,8 @@ check_or_refuse(const char *file, struct err *err)
 	auto_free char *cause = NULL;
 	int rc = check(file, err);
 
-	if (rc == 0)
-		return 0;
+	if (rc != -EBADMSG && rc != -EMEDIUMTYPE && rc != -EPROTONOSUPPORT)
+		return rc;
 	cause = xstrdup(err->msg);
 	return err_set(
 		err, rc,
