@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/rules.h"
+#include "common/utf8.h"
 
 /* --- fields by descriptor --- */
 
@@ -422,7 +423,9 @@ wrap_place(const struct place *place, struct err *err)
 	auto_buf struct buf text = { 0 };
 
 	add_place(&text, place);
-	return err_wrap(err, "%s", text.text);
+	int code = err_wrap(err, "%s", text.text);
+	utf8_clean(err->msg);
+	return code;
 }
 
 static int

@@ -43,9 +43,7 @@ static int
 position(const struct pbtext_reader *in, int line, int column)
 {
 	(void)err_wrap(in->err, "%s:%d:%d", in->file, line, column);
-	for (char *c = in->err->msg; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	utf8_clean(in->err->msg);
 	return in->err->code;
 }
 

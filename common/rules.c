@@ -151,16 +151,27 @@ static const struct {
 	[RULE_LINE] = { is_line, "one line of text" },
 };
 
+static int
+check_form(const struct rule *rule, const char *value, struct err *err)
+{
+	if (rule->kind >= sizeof(forms) / sizeof(forms[0]) || !forms[rule->kind].is || forms[rule->kind].is(value))
+		return 0;
+	(void)err_set(err, -EINVAL, "'%.80s' is not %s", value, forms[rule->kind].what);
+	utf8_clean(err->msg); /* It goes to logs and terminals. */
+	return err->code;
+}
+
 int
 rules_check_text(const struct rule *rule, const char *value, struct err *err)
 {
-	if (!rule || rule->kind >= sizeof(forms) / sizeof(forms[0]) || !forms[rule->kind].is)
-		return 0;
 	size_t len = strlen(value);
-	if (!forms[rule->kind].is(value))
-		return err_set(err, -EINVAL, "'%.80s' is not %s", value, forms[rule->kind].what);
-	if (len < rule->min && len == 0)
+
+	if (!rule)
+		return 0;
+	if (len == 0 && rule->min > 0)
 		return err_set(err, -ERANGE, "may not be empty");
+	if (check_form(rule, value, err) < 0)
+		return err->code;
 	if (len < rule->min)
 		return err_set(err, -ERANGE, "'%s' is shorter than %" PRIu64 " characters", value, rule->min);
 	if (len > rule->max)

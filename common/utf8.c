@@ -1,5 +1,7 @@
 #include "common/utf8.h"
 
+#include <string.h>
+
 size_t
 utf8_next(const char *text, size_t len, uint32_t *out)
 {
@@ -32,4 +34,22 @@ utf8_next(const char *text, size_t len, uint32_t *out)
 		return n + 1;
 	}
 	return 0;
+}
+
+void
+utf8_clean(char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		uint32_t c;
+		size_t n = utf8_next(text, left, &c);
+
+		if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029) {
+			n = n ? n : 1;
+			memset(text, '?', n);
+		}
+		text += n;
+		left -= n;
+	}
 }
