@@ -4,12 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 
 note 'profiles'
-host_create() {
-	expect 0 "$BIN/gdr-simhost" create "$(root_of n1)" --name n1
-	expect 0 "$BIN/gdr-simhost" boot "$(root_of n1)"
-}
 mkdir -p "$WORK/hosts"
-host_create
+expect 0 "$BIN/gdr-simhost" create "$(root_of n1)" --name n1
+expect 0 "$BIN/gdr-simhost" boot "$(root_of n1)"
 gdrd_up
 for profile in "$SOURCE"/deploy/profiles/*.yaml; do
 	expect 3 check_of n1 --profile "$profile"
@@ -33,14 +30,18 @@ defaults=$OUT
 sed -E '/^#advertise|^#  per_label|^#    rack/d; s/^#( *[a-z_]+:)/\1/' "$examples/gdrd.yaml" >"$WORK/all.yaml"
 expect 0 "$BIN/gdrd" --config "$WORK/all.yaml" check-config
 [ "$OUT" = "$defaults" ] || broken "the example's values are not the defaults: $(diff <(printf '%s' "$defaults") <(printf '%s' "$OUT"))"
-for field in $(sed -nE '/^message GdrdConfig/,/^}/s/^ *optional [A-Za-z0-9]+ ([a-z_]+) = .*/\1/p' "$SOURCE/proto/config.proto"); do
-	grep -qE "^#?$field:" "$examples/gdrd.yaml" || broken "gdrd.yaml does not show '$field'"
-done
+# fields MESSAGE: its fields in proto/config.proto, each with its default text or none.
+fields() {
+	sed -nE "/^message $1/,/^}/s/^ *(optional [A-Za-z0-9]+|map<[a-z, ]+>) ([a-z_]+) = [0-9]+( \\[default = \"([^\"]*)\"\\])?.*/\\2 \\4/p" \
+		"$SOURCE/proto/config.proto"
+}
+shows_all() { # MESSAGE FILE
+	while read -r field default; do
+		grep -qE "^#?$field:" "$2" || broken "$2 does not show '$field'"
+		[ -z "$default" ] || grep -qxF "#$field: $default" "$2" || broken "$2: the default of $field is $default"
+	done < <(fields "$1")
+}
+shows_all GdrdConfig "$examples/gdrd.yaml"
+shows_all AgentConfig "$examples/agent.yaml"
 expect 0 "$BIN/gdr-agent" --config "$examples/agent.yaml" --root "$(root_of n1)" inventory
-for field in $(sed -nE '/^message AgentConfig/,/^}/s/^ *(optional [A-Za-z0-9]+|map<[a-z, ]+>) ([a-z_]+) = .*/\2/p' "$SOURCE/proto/config.proto"); do
-	grep -qE "^#?$field:" "$examples/agent.yaml" || broken "agent.yaml does not show '$field'"
-done
-for default in $(sed -nE '/^message AgentConfig/,/^}/s/^ *optional string ([a-z_]+) = .*default = "([^"]*)".*/\1=\2/p' "$SOURCE/proto/config.proto"); do
-	grep -qxF "#${default%%=*}: ${default#*=}" "$examples/agent.yaml" || broken "agent.yaml: not the default: $default"
-done
 note 'done'
