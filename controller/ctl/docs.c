@@ -1,0 +1,307 @@
+#include "controller/ctl/docs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "common/pb.h"
+#include "common/pbtext.h"
+#include "controller/ctl/ctl.h"
+#include "controller/ctl/textdiff.h"
+
+#define FILE_MAX (16 << 20)
+
+static const struct pbtext_kind kinds[] = {
+	{ "Profile", &gdr__profile__descriptor },
+	{ "Node", &gdr__node__descriptor },
+	{ 0 },
+};
+
+struct docs_item {
+	ProtobufCMessage *message;
+	const struct pbtext_kind *kind;
+	char *object; /* "node/n1" */
+	char *where;  /* "fleet.yaml:12" */
+};
+
+/* --- reading --- */
+
+static const char *
+name_of(const struct pbtext_kind *kind, const ProtobufCMessage *message)
+{
+	if (kind == &kinds[0])
+		return ((const Gdr__Profile *)message)->name;
+	return ((const Gdr__Node *)message)->name;
+}
+
+static const struct docs_item *
+find_object(const struct docs *docs, const char *object)
+{
+	for (size_t i = 0; i < docs->n; i++)
+		if (strcmp(docs->items[i].object, object) == 0)
+			return &docs->items[i];
+	return NULL;
+}
+
+static int
+add(struct docs *docs, const char *file, struct pbtext_document *document, struct err *err)
+{
+	const struct pbtext_kind *kind = document->kind;
+	const char *name = name_of(kind, document->message);
+	auto_free char *where = xasprintf("%s:%d", file, document->line);
+
+	if (!name)
+		return err_set(err, CTL_ERROR, "%s: this %s has no name", where, kind->kind);
+	auto_free char *object = xasprintf("%s/%s", kind == &kinds[0] ? "profile" : "node", name);
+	const struct docs_item *other = find_object(docs, object);
+	if (other)
+		return err_set(err, CTL_ERROR, "%s: %s is in %s already", where, object, other->where);
+	docs->items = xrealloc(docs->items, docs->n + 1, sizeof(*docs->items));
+	docs->items[docs->n++] = (struct docs_item){ steal(&document->message), kind, steal(&object), steal(&where) };
+	return 0;
+}
+
+static int
+parse(struct docs *docs, const char *file, const char *text, size_t len, struct err *err)
+{
+	struct pbtext_document *documents = NULL;
+	size_t n = 0;
+	int rc = pbtext_parse_documents(kinds, file, text, len, &documents, &n, err);
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = add(docs, strcmp(file, "-") == 0 ? "<stdin>" : file, &documents[i], err);
+	pbtext_documents_free(documents, n);
+	return rc;
+}
+
+static int
+read_stdin(struct ctl *ctl, struct docs *docs, struct err *err)
+{
+	auto_buf struct buf text = { 0 };
+	char chunk[4096];
+	size_t n;
+
+	while ((n = fread(chunk, 1, sizeof(chunk), ctl->in)) > 0) {
+		buf_add(&text, chunk, n);
+		if (text.len > FILE_MAX)
+			return err_set(err, -EFBIG, "<stdin>: more than %d bytes", FILE_MAX);
+	}
+	if (ferror(ctl->in))
+		return err_set(err, -EIO, "<stdin>: read error");
+	return parse(docs, "-", text.text ? text.text : "", text.len, err);
+}
+
+static int
+read_file(struct docs *docs, const char *path, struct err *err)
+{
+	auto_free char *real = realpath(path, NULL);
+	auto_free char *text = NULL;
+	size_t len = 0;
+
+	if (!real)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	int rc = file_read(real, FILE_MAX, &text, &len, err);
+	return rc == 0 ? parse(docs, path, text, len, err) : rc;
+}
+
+static int
+is_yaml(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' && fnmatch("*.yaml", entry->d_name, 0) == 0;
+}
+
+static int
+read_folder(struct docs *docs, const char *path, struct err *err)
+{
+	struct dirent **entries = NULL;
+	int n = scandir(path, &entries, is_yaml, alphasort);
+	int rc = 0;
+
+	if (n < 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (n == 0)
+		rc = err_set(err, -ENOENT, "%s: no *.yaml in it", path);
+	for (int i = 0; i < n; i++) {
+		auto_free char *file = xasprintf("%s/%s", path, entries[i]->d_name);
+
+		if (rc == 0)
+			rc = read_file(docs, file, err);
+		free(entries[i]);
+	}
+	free(entries);
+	return rc;
+}
+
+static int
+read_one(struct ctl *ctl, struct docs *docs, const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (strcmp(path, "-") == 0)
+		return read_stdin(ctl, docs, err);
+	if (stat(path, &st) != 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	return S_ISDIR(st.st_mode) ? read_folder(docs, path, err) : read_file(docs, path, err);
+}
+
+int
+docs_read(struct ctl *ctl, struct docs *out, struct err *err)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < ctl->args.n_given; i++) {
+		const struct given *given = &ctl->args.given[i];
+
+		if (strcmp(given->option->name, "file") != 0)
+			continue;
+		any = true;
+		int rc = read_one(ctl, out, given->value, err);
+		if (rc != 0)
+			return rc;
+	}
+	return any ? 0 : err_set(err, CTL_USAGE, "which files? Give -f FILE, a folder, or -f - for stdin");
+}
+
+void
+docs_free(struct docs *docs)
+{
+	for (size_t i = 0; i < docs->n; i++) {
+		pb_free(docs->items[i].message);
+		free(docs->items[i].object);
+		free(docs->items[i].where);
+	}
+	free(docs->items);
+	*docs = (struct docs){ 0 };
+}
+
+void
+docs_fill(const struct docs *docs, Gdr__Apply *apply)
+{
+	apply->profiles = xcalloc(docs->n + 1, sizeof(Gdr__Profile *));
+	apply->nodes = xcalloc(docs->n + 1, sizeof(Gdr__Node *));
+	for (size_t i = 0; i < docs->n; i++) {
+		ProtobufCMessage *message = docs->items[i].message;
+
+		if (docs->items[i].kind == &kinds[0])
+			apply->profiles[apply->n_profiles++] = (Gdr__Profile *)message;
+		else
+			apply->nodes[apply->n_nodes++] = (Gdr__Node *)message;
+	}
+}
+
+void
+docs_unfill(Gdr__Apply *apply)
+{
+	free(apply->profiles);
+	free(apply->nodes);
+	apply->profiles = NULL;
+	apply->nodes = NULL;
+}
+
+/* --- comparing --- */
+
+static const ProtobufCMessage *
+find_profile(const Gdr__Export *have, const char *name)
+{
+	for (size_t i = 0; i < have->n_profiles; i++)
+		if (have->profiles[i]->name && strcmp(have->profiles[i]->name, name) == 0)
+			return &have->profiles[i]->base;
+	return NULL;
+}
+
+static const ProtobufCMessage *
+find_node(const Gdr__Export *have, const char *name)
+{
+	for (size_t i = 0; i < have->n_nodes; i++)
+		if (have->nodes[i]->name && strcmp(have->nodes[i]->name, name) == 0)
+			return &have->nodes[i]->base;
+	return NULL;
+}
+
+/* A document that names a profile without a revision says nothing against the revision that is in use. */
+static void
+forget_revision(const Gdr__Node *want, Gdr__Node *have)
+{
+	char *at = have->profile ? strchr(have->profile, '@') : NULL;
+
+	if (at && want->profile && strlen(want->profile) == (size_t)(at - have->profile) &&
+	    strncmp(want->profile, have->profile, strlen(want->profile)) == 0)
+		*at = '\0';
+}
+
+/* What the controller has of the document's object, as text; "" if nothing. */
+static char *
+text_of_have(const struct docs_item *item, const Gdr__Export *have)
+{
+	bool profile = item->kind == &kinds[0];
+	const char *name = name_of(item->kind, item->message);
+	const ProtobufCMessage *found = profile ? find_profile(have, name) : find_node(have, name);
+	struct buf out = { 0 };
+
+	if (found) {
+		auto_pb ProtobufCMessage *copy = pb_copy(found);
+
+		if (!profile)
+			forget_revision((const Gdr__Node *)item->message, (Gdr__Node *)copy);
+		pbtext_print(copy, item->kind->kind, PBTEXT_YAML, &out);
+	}
+	return buf_steal(&out);
+}
+
+static bool
+is_unchanged(const Gdr__Response *changes, const char *object)
+{
+	for (size_t i = 0; changes && i < changes->n_changes; i++) {
+		const Gdr__Change *change = changes->changes[i];
+
+		if (change->object && change->done && strcmp(change->object, object) == 0)
+			return strcmp(change->done, "unchanged") == 0;
+	}
+	return false;
+}
+
+bool
+docs_diff(const struct docs *docs, const Gdr__Export *have, const Gdr__Response *changes, bool colour, struct buf *out)
+{
+	bool differs = false;
+
+	for (size_t i = 0; i < docs->n; i++) {
+		const struct docs_item *item = &docs->items[i];
+		auto_free char *old_text = text_of_have(item, have);
+		auto_free char *old_name = xasprintf("controller: %s", item->object);
+		auto_free char *new_name = xasprintf("%s: %s", item->where, item->object);
+		auto_buf struct buf new_text = { 0 };
+
+		if (is_unchanged(changes, item->object))
+			continue;
+		pbtext_print(item->message, item->kind->kind, PBTEXT_YAML, &new_text);
+		differs = textdiff(*old_text ? old_name : "/dev/null", old_text, new_name, new_text.text, colour,
+				   out) ||
+			  differs;
+	}
+	return differs;
+}
+
+bool
+docs_touch(const struct docs *docs, const Gdr__NodeView *node)
+{
+	for (size_t i = 0; i < docs->n; i++) {
+		const struct docs_item *item = &docs->items[i];
+		const char *name = name_of(item->kind, item->message);
+		size_t len = strlen(name);
+		const char *profile = node->profile ? node->profile : "";
+
+		if (item->kind == &kinds[1] && node->name && strcmp(node->name, name) == 0)
+			return true;
+		if (item->kind == &kinds[0] && strncmp(profile, name, len) == 0 &&
+		    (profile[len] == '\0' || profile[len] == '@'))
+			return true;
+	}
+	return false;
+}
