@@ -14,23 +14,27 @@
 #include "common/mem.h"
 
 /* Only regular files, by descriptor: nothing that a link could point at changes hands. */
-static void
+static int
 give_files(const char *folder, uid_t uid, gid_t gid)
 {
 	DIR *dir = opendir(folder);
 	const struct dirent *entry;
+	int rc = 0;
 
 	if (!dir)
-		return;
+		return -errno;
 	while ((entry = readdir(dir))) {
 		auto_close int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		struct stat st;
 
-		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1)
-			(void)fchown(fd, uid, gid);
+		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+		    fchown(fd, uid, gid) != 0)
+			rc = -errno;
 	}
-	(void)fchown(dirfd(dir), uid, gid);
+	if (fchown(dirfd(dir), uid, gid) != 0)
+		rc = -errno;
 	(void)closedir(dir);
+	return rc;
 }
 
 int
@@ -49,7 +53,9 @@ comm_user_become(const char *user, const char *folder, struct err *err)
 			user);
 	if (pw->pw_uid == 0)
 		return 0; /* Chosen so in agent.yaml, for tests in containers. */
-	give_files(folder, pw->pw_uid, pw->pw_gid);
+	rc = give_files(folder, pw->pw_uid, pw->pw_gid);
+	if (rc < 0)
+		return err_set(err, rc, "%s: cannot be given to user '%s': %s", folder, user, strerror(-rc));
 	if (setgroups(0, NULL) != 0 || setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return err_set(err, -errno, "cannot become user '%s': %s", user, strerror(errno));

@@ -129,7 +129,7 @@ static void
 tally(struct pass *pass, const char *layer, const struct report *report, const struct err *err)
 {
 	if (err->code && pass->wrong++ == 0)
-		(void)snprintf(pass->first, sizeof(pass->first), "%s: %s", layer, err->msg);
+		(void)snprintf(pass->first, sizeof(pass->first), "%.40s: %.150s", layer, err->msg);
 	pass->person = pass->person || err->code;
 	pass->boot = pass->boot || waits_for_boot(report);
 	for (size_t i = 0; i < report->n; i++) {

@@ -87,7 +87,7 @@ static struct wire *
 new_wire(int type)
 {
 	struct wire *wire = xcalloc(1, sizeof(*wire));
-	int64_t max = WIRE_MAX;
+	int64_t max = type == ZMQ_ROUTER ? WIRE_MAX : WIRE_ANSWER_MAX;
 
 	wire->router = type == ZMQ_ROUTER;
 	wire->socket = zmq_socket(wire_context(), type);
@@ -302,7 +302,7 @@ wire_recv(struct wire *wire, struct wire_frame *out)
 int
 wire_send(struct wire *wire, const struct wire_peer *peer, const void *data, size_t len)
 {
-	if (len > WIRE_MAX)
+	if (len > (wire->router ? WIRE_ANSWER_MAX : WIRE_MAX))
 		return -EMSGSIZE;
 	if (wire->router && zmq_send(wire->socket, peer->id, peer->id_len, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
 		return -errno;

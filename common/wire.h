@@ -14,8 +14,9 @@
 struct err;
 struct wire;
 
-#define PROTOCOL 1         /* Of the agent link; a Hello with another is refused. */
-#define WIRE_MAX (1 << 20) /* Bytes of a frame. */
+#define PROTOCOL        1          /* Of the agent link; a Hello with another is refused. */
+#define WIRE_MAX        (1 << 20)  /* Bytes of a frame towards a ROUTER. */
+#define WIRE_ANSWER_MAX (64 << 20) /* And from one: an operator may list every node. */
 
 /* Who sent a frame. The routing id is libzmq's own; the key is what ZAP admitted, "" without CURVE. */
 struct wire_peer {

@@ -137,7 +137,7 @@ remember(struct zap *zap, const char *key, const char *address)
 		(void)snprintf(fresh.key, sizeof(fresh.key), "%s", key);
 		item = zlistx_handle_item(zlistx_add_end(zap->pending, &fresh));
 	}
-	(void)snprintf(item->address, sizeof(item->address), "%s", address);
+	(void)snprintf(item->address, sizeof(item->address), "%.63s", address);
 	item->last_ms = now;
 	item->tries++;
 }

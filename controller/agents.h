@@ -1,0 +1,26 @@
+#pragma once
+
+/* agents.h - the agent link on the controller's side: sessions, admission, leases; what is said goes to the fleet.
+ *
+ * A session is a connection (libzmq's own routing id) whose key is a node's; the newest Hello of a node makes its
+ * session the current one.  A session that was replaced and speaks again means that two machines have one key. */
+
+#include <czmq.h>
+#include <stdint.h>
+
+#include "proto/config.pb-c.h"
+
+struct agents;
+struct fleet;
+struct keyring;
+struct wire;
+
+/* 'wire' becomes the agents' own.  'turn' ends a loop turn: it commits, and calls agents_flush(). */
+struct agents *agents_new(struct wire *wire, struct fleet *fleet, const struct keyring *keyring,
+			  const Gdr__GdrdConfig *config, zloop_t *loop, void (*turn)(void *arg), void *arg);
+void agents_free(struct agents *agents);
+
+/* After a commit: Desired and LeaseOk to the nodes that the fleet has marked. */
+void agents_flush(struct agents *agents);
+/* Once a second: sessions that fell silent. */
+void agents_tick(struct agents *agents);

@@ -1,0 +1,15 @@
+#pragma once
+
+/* enrol.h - the enrolment endpoint: only join tokens are admitted, and only to register a node's own key. */
+
+#include <czmq.h>
+
+struct enrol;
+struct fleet;
+struct wire;
+
+struct enrol *enrol_new(struct wire *wire, struct fleet *fleet, zloop_t *loop, void (*turn)(void *arg), void *arg);
+void enrol_free(struct enrol *enrol);
+
+/* After a commit: the answers.  'failed' not NULL: the commit failed, and so did every enrolment of the turn. */
+void enrol_flush(struct enrol *enrol, const char *failed);

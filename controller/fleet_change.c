@@ -1,0 +1,446 @@
+/* fleet_change.c - operators' requests: check everything, then change all or nothing. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/mem.h"
+#include "common/pbtext.h"
+#include "common/rules.h"
+#include "controller/fleet_impl.h"
+#include "controller/keyring.h"
+#include "controller/store.h"
+
+/* --- the answer ------------------------------------------------------------------------------------------- */
+
+static void
+changed(const struct ask *ask, const char *kind, const char *name, const char *done, char *detail)
+{
+	Gdr__Change *change = xcalloc(1, sizeof(*change));
+	Gdr__Response *answer = ask->answer;
+
+	gdr__change__init(change);
+	change->object = xasprintf("%s/%s", kind, name);
+	change->done = xstrdup(done);
+	change->detail = detail;
+	answer->changes = xrealloc(answer->changes, answer->n_changes + 1, sizeof(*answer->changes));
+	answer->changes[answer->n_changes++] = change;
+}
+
+static void
+node_event(struct fleet *fleet, const struct ask *ask, const struct node *node, const char *kind, const char *text)
+{
+	auto_free char *object = xasprintf("node/%s", node->name);
+
+	fleet_event(fleet, ask->now_ms, ask->actor, kind, object, "%s", text ? text : "");
+}
+
+int
+fleet_note(struct fleet *fleet, const struct ask *ask, const char *kind, const char *object, const char *text,
+	   struct err *err)
+{
+	fleet_event(fleet, ask->now_ms, ask->actor, kind, object, "%s", text);
+	if (fleet->failed.code)
+		*err = fleet->failed;
+	return fleet->failed.code;
+}
+
+int
+fleet_answered(struct fleet *fleet, const char *key, char **message)
+{
+	struct err err = { 0 };
+	int code = -1;
+
+	return store_get_answer(fleet->store, key, &code, message, &err) == 0 ? code : -1;
+}
+
+void
+fleet_remember_answer(struct fleet *fleet, const char *key, int code, const char *message)
+{
+	if (fleet_writing(fleet))
+		(void)store_put_answer(fleet->store, key, code, message, &fleet->failed);
+}
+
+/* --- references to profiles --------------------------------------------------------------------------------- */
+
+struct reference {
+	char name[64];
+	uint32_t revision;
+};
+
+static void
+unknown_profile(struct fleet *fleet, const char *name, struct err *err)
+{
+	size_t n = 0;
+	auto_free const char **names = xcalloc(zhashx_size(fleet->profiles) + 1, sizeof(char *));
+
+	for (const struct profile *p = zhashx_first(fleet->profiles); p; p = zhashx_next(fleet->profiles))
+		names[n++] = p->name;
+	const char *near = pbtext_nearest(name, names);
+	(void)err_set(err, -ENOENT, "there is no profile '%s'%s%s%s", name, near ? ", did you mean '" : "",
+		      near ? near : "", near ? "'?" : "; `gdrctl profile list` shows them");
+}
+
+/* "NAME" (its newest revision; 'fresh' counts as one more) or "NAME@REVISION". */
+static int
+resolve(struct fleet *fleet, const char *text, const Gdr__Apply *apply, struct reference *out, struct err *err)
+{
+	const char *at = strchr(text, '@');
+	size_t len = at ? (size_t)(at - text) : strlen(text);
+	char *end = NULL;
+	bool coming = false;
+
+	if (len == 0 || len >= sizeof(out->name))
+		return err_set(err, -EINVAL, "'%s': expected PROFILE or PROFILE@REVISION", text);
+	memcpy(out->name, text, len);
+	out->name[len] = '\0';
+	for (size_t i = 0; apply && i < apply->n_profiles; i++)
+		coming = coming || strcmp(apply->profiles[i]->name, out->name) == 0;
+	const struct profile *profile = fleet_profile(fleet, out->name);
+	if (!profile && !coming) {
+		unknown_profile(fleet, out->name, err);
+		return err->code;
+	}
+	if (!at) {
+		out->revision = profile ? (uint32_t)profile->n : 1;
+		return 0;
+	}
+	unsigned long number = strtoul(at + 1, &end, 10);
+	if (end == at + 1 || *end || number < 1 || number > UINT32_MAX)
+		return err_set(err, -EINVAL, "'%s': '%s' is no revision number", text, at + 1);
+	if (!profile || number > profile->n)
+		return err_set(err, -ENOENT, "profile '%s' has no revision %lu (its newest is %zu)", out->name, number,
+			       profile ? profile->n : 0);
+	out->revision = (uint32_t)number;
+	return 0;
+}
+
+static bool
+point_at(struct node *node, const struct reference *to)
+{
+	if (node->profile && strcmp(node->profile, to->name) == 0 && node->revision == to->revision)
+		return false;
+	fleet_set_text(&node->profile, to->name);
+	node->revision = to->revision;
+	return true;
+}
+
+/* --- apply ---------------------------------------------------------------------------------------------------- */
+
+static int
+check_profile(const Gdr__Profile *profile, struct err *err)
+{
+	if (!profile->name)
+		return err_set(err, -EINVAL, "a profile without a name");
+	if (!profile->spec)
+		return err_set(err, -EINVAL, "profile %s: no spec", profile->name);
+	if (pb_check(&profile->base, err) < 0)
+		return err_wrap(err, "profile %s", profile->name);
+	return 0;
+}
+
+static int
+check_node(struct fleet *fleet, const Gdr__Apply *apply, const Gdr__Node *node, struct err *err)
+{
+	struct reference reference;
+
+	if (!node->name)
+		return err_set(err, -EINVAL, "a node without a name");
+	if (pb_check(&node->base, err) < 0)
+		return err_wrap(err, "node %s", node->name);
+	if (node->profile && resolve(fleet, node->profile, apply, &reference, err) < 0)
+		return err_wrap(err, "node %s", node->name);
+	return 0;
+}
+
+static int
+check_apply(struct fleet *fleet, const Gdr__Apply *apply, struct err *err)
+{
+	size_t fresh = 0;
+
+	for (size_t i = 0; i < apply->n_profiles; i++) {
+		if (check_profile(apply->profiles[i], err) < 0)
+			return err->code;
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(apply->profiles[i]->name, apply->profiles[j]->name) == 0)
+				return err_set(err, -EINVAL, "profile %s is there twice", apply->profiles[i]->name);
+	}
+	for (size_t i = 0; i < apply->n_nodes; i++) {
+		if (check_node(fleet, apply, apply->nodes[i], err) < 0)
+			return err->code;
+		fresh += fleet_node(fleet, apply->nodes[i]->name) == NULL;
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(apply->nodes[i]->name, apply->nodes[j]->name) == 0)
+				return err_set(err, -EINVAL, "node %s is there twice", apply->nodes[i]->name);
+	}
+	if (fleet_size(fleet) + fresh > fleet->config->max_nodes)
+		return err_set(err, -ENOSPC, "the fleet would have more than max_nodes (%u) nodes",
+			       fleet->config->max_nodes);
+	return 0;
+}
+
+static void
+apply_profile(struct fleet *fleet, const struct ask *ask, const Gdr__Profile *document, const char *comment)
+{
+	const struct profile *profile = fleet_profile(fleet, document->name);
+	const struct revision *newest = profile ? &profile->revisions[profile->n - 1] : NULL;
+
+	if (newest && pb_equal(&newest->profile->base, &document->base)) {
+		changed(ask, "profile", document->name, "unchanged", xasprintf("revision %u", newest->number));
+		return;
+	}
+	if (ask->dry_run) {
+		changed(ask, "profile", document->name, newest ? "configured" : "created",
+			xasprintf("revision %u", newest ? newest->number + 1 : 1));
+		return;
+	}
+	const struct revision *revision = fleet_add_revision(fleet, ask, document, comment);
+	auto_free char *object = xasprintf("profile/%s", document->name);
+	fleet_event(fleet, ask->now_ms, ask->actor, "profile.revised", object, "revision %u, content %s%s%s",
+		    revision->number, revision->hash, comment ? ": " : "", comment ? comment : "");
+	changed(ask, "profile", document->name, newest ? "configured" : "created",
+		xasprintf("revision %u%s", revision->number, newest ? "; nodes move with `gdrctl node assign`" : ""));
+}
+
+/* The document as it is kept: what has a place of its own in the row is not in it. */
+static Gdr__Node *
+kept_part(const Gdr__Node *document)
+{
+	Gdr__Node *kept = (Gdr__Node *)pb_copy(&document->base);
+
+	free(kept->name);
+	free(kept->profile);
+	kept->name = NULL;
+	kept->profile = NULL;
+	kept->has_mode = false;
+	return kept;
+}
+
+/* A Node document says all that there is to say of its labels, override and mode; a profile that it does not
+ * name stays as it is assigned. */
+static void
+apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply, const Gdr__Node *document)
+{
+	struct node *node = fleet_node(fleet, document->name);
+	Gdr__Node *kept = kept_part(document);
+	Gdr__Mode mode = document->has_mode ? document->mode : GDR__MODE__MODE_ENFORCE;
+	struct reference to = { 0 };
+	struct err ignored = { 0 };
+	bool known = node != NULL;
+	bool same = node && pb_equal(&node->document->base, &kept->base) && node->mode == mode;
+
+	if (document->profile && resolve(fleet, document->profile, apply, &to, &ignored) == 0)
+		same = same && node->profile && strcmp(node->profile, to.name) == 0 && node->revision == to.revision;
+	if (same || ask->dry_run) {
+		changed(ask, "node", document->name, same ? "unchanged" : known ? "configured" : "created", NULL);
+		pb_free(&kept->base);
+		return;
+	}
+	if (!node)
+		node = fleet_add_node(fleet, document->name);
+	fleet_touch(fleet, node);
+	node->dirty = true;
+	pb_free(&node->document->base);
+	node->document = kept;
+	node->mode = mode;
+	if (to.revision)
+		(void)point_at(node, &to);
+	bool moved = fleet_wanted_changed(fleet, node);
+	node_event(fleet, ask, node, known ? "node.configured" : "node.declared", document->profile);
+	changed(ask, "node", node->name, known ? "configured" : "created",
+		moved && node->profile ? xasprintf("generation %llu", (unsigned long long)node->generation) : NULL);
+	fleet_refresh(fleet, node, ask->now_ms);
+}
+
+int
+fleet_apply(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply, struct err *err)
+{
+	int rc = check_apply(fleet, apply, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < apply->n_profiles; i++)
+		apply_profile(fleet, ask, apply->profiles[i], apply->comment);
+	for (size_t i = 0; i < apply->n_nodes; i++)
+		apply_node(fleet, ask, apply, apply->nodes[i]);
+	return 0;
+}
+
+/* --- requests about selected nodes ------------------------------------------------------------------------------ */
+
+int
+fleet_remove(struct fleet *fleet, const struct ask *ask, const Gdr__Selection *of, struct err *err)
+{
+	auto_free struct node **nodes = NULL;
+	size_t n;
+	int rc = fleet_select(fleet, of, false, &nodes, &n, err);
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct node *node = nodes[i];
+
+		changed(ask, "node", node->name, "removed", node->key ? xstrdup("its key is revoked") : NULL);
+		if (ask->dry_run)
+			continue;
+		if (!fleet_writing(fleet))
+			break;
+		if (node->key)
+			rc = keyring_remove(fleet->keyring, node->key, err);
+		node_event(fleet, ask, node, "node.removed", NULL);
+		fleet_drop_node(fleet, node);
+	}
+	return rc;
+}
+
+static int
+check_labels(const Gdr__NodeLabel *label, struct err *err)
+{
+	const struct rule rule = { .kind = RULE_LABEL, .min = 0, .max = 63 };
+
+	for (size_t i = 0; i < label->n_set; i++)
+		if (!label->set[i]->key || !*label->set[i]->key ||
+		    rules_check_text(&rule, label->set[i]->key, err) < 0 ||
+		    rules_check_text(&rule, label->set[i]->value ? label->set[i]->value : "", err) < 0)
+			return err_set(err, -EINVAL, "label '%s=%s': letters, digits and -._/ only, at most 63",
+				       label->set[i]->key ? label->set[i]->key : "",
+				       label->set[i]->value ? label->set[i]->value : "");
+	return 0;
+}
+
+static void
+drop_label(Gdr__Node *document, const char *key)
+{
+	for (size_t i = 0; i < document->n_labels; i++)
+		if (strcmp(document->labels[i]->key, key) == 0) {
+			pb_free(&document->labels[i]->base);
+			document->labels[i--] = document->labels[--document->n_labels];
+		}
+}
+
+static void
+set_label(Gdr__Node *document, const char *key, const char *value)
+{
+	Gdr__Node__LabelsEntry *entry = xcalloc(1, sizeof(*entry));
+
+	drop_label(document, key);
+	gdr__node__labels_entry__init(entry);
+	entry->key = xstrdup(key);
+	entry->value = xstrdup(value ? value : "");
+	document->labels = xrealloc(document->labels, document->n_labels + 1, sizeof(*document->labels));
+	document->labels[document->n_labels++] = entry;
+}
+
+int
+fleet_label(struct fleet *fleet, const struct ask *ask, const Gdr__NodeLabel *label, struct err *err)
+{
+	auto_free struct node **nodes = NULL;
+	size_t n;
+	int rc = check_labels(label, err);
+
+	if (rc == 0)
+		rc = fleet_select(fleet, label->of, false, &nodes, &n, err);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		changed(ask, "node", nodes[i]->name, "labelled", NULL);
+		if (ask->dry_run)
+			continue;
+		for (size_t j = 0; j < label->n_remove; j++)
+			drop_label(nodes[i]->document, label->remove[j]);
+		for (size_t j = 0; j < label->n_set; j++)
+			set_label(nodes[i]->document, label->set[j]->key, label->set[j]->value);
+		fleet_touch(fleet, nodes[i]);
+		nodes[i]->dirty = true;
+		node_event(fleet, ask, nodes[i], "node.labelled", NULL);
+	}
+	return rc;
+}
+
+int
+fleet_mode(struct fleet *fleet, const struct ask *ask, const Gdr__NodeMode *mode, struct err *err)
+{
+	const char *text = pbtext_enum(&gdr__mode__descriptor, (int)mode->mode);
+	auto_free struct node **nodes = NULL;
+	size_t n;
+	int rc = fleet_select(fleet, mode->of, false, &nodes, &n, err);
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct node *node = nodes[i];
+
+		if (node->mode == mode->mode) {
+			changed(ask, "node", node->name, "unchanged", xstrdup(text));
+			continue;
+		}
+		changed(ask, "node", node->name, "set", xstrdup(text));
+		if (ask->dry_run)
+			continue;
+		node->mode = mode->mode;
+		fleet_set_text(&node->mode_why, mode->why);
+		(void)fleet_wanted_changed(fleet, node);
+		auto_free char *kind = xasprintf("node.mode-%s", text);
+		node_event(fleet, ask, node, kind, mode->why);
+		fleet_refresh(fleet, node, ask->now_ms);
+	}
+	return rc;
+}
+
+int
+fleet_assign(struct fleet *fleet, const struct ask *ask, const Gdr__NodeAssign *assign, struct err *err)
+{
+	auto_free struct node **nodes = NULL;
+	struct reference to;
+	size_t n;
+	int rc;
+
+	if (!assign->profile)
+		return err_set(err, -EINVAL, "which profile? gdrctl node assign NODE... PROFILE[@REVISION]");
+	rc = resolve(fleet, assign->profile, NULL, &to, err);
+	if (rc == 0)
+		rc = fleet_select(fleet, assign->of, false, &nodes, &n, err);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct node *node = nodes[i];
+		auto_free char *target = xasprintf("%s@%u", to.name, to.revision);
+		bool same = node->profile && strcmp(node->profile, to.name) == 0 && node->revision == to.revision;
+
+		changed(ask, "node", node->name, same ? "unchanged" : "assigned", xstrdup(target));
+		if (ask->dry_run || same)
+			continue;
+		fleet_touch(fleet, node);
+		node->dirty = true;
+		(void)point_at(node, &to);
+		(void)fleet_wanted_changed(fleet, node);
+		node_event(fleet, ask, node, "node.assigned", target);
+		fleet_refresh(fleet, node, ask->now_ms);
+	}
+	return rc;
+}
+
+int
+fleet_reboot(struct fleet *fleet, const struct ask *ask, const Gdr__NodeReboot *reboot, struct err *err)
+{
+	auto_free struct node **nodes = NULL;
+	size_t n;
+	int rc = fleet_select(fleet, reboot->of, false, &nodes, &n, err);
+
+	/* All or nothing: so first all are looked at. */
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		if (!nodes[i]->boot_id)
+			rc = err_set(err, -ENOTCONN, "node %s has never connected: there is no boot to end",
+				     nodes[i]->name);
+		else if (nodes[i]->mode == GDR__MODE__MODE_HOLD)
+			rc = err_set(err, -EPERM, "node %s is held: `gdrctl node release` it first", nodes[i]->name);
+	}
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct node *node = nodes[i];
+
+		changed(ask, "node", node->name, "reboot-wanted", xstrdup("when the reboot budget allows"));
+		if (ask->dry_run)
+			continue;
+		fleet_set_text(&node->leave_boot, node->boot_id);
+		fleet_set_text(&node->leave_why, reboot->why);
+		fleet_touch(fleet, node);
+		node->dirty = true;
+		node->push = true;
+		node_event(fleet, ask, node, "node.reboot-wanted", reboot->why);
+	}
+	return rc;
+}

@@ -1,0 +1,84 @@
+#pragma once
+
+/* fleet_impl.h - what the fleet's own files share: fleet.c (load, commit), fleet_news.c (agents), fleet_change.c
+ * (operators' requests), fleet_query.c (answers).  Nobody else includes it. */
+
+#include <czmq.h>
+
+#include "common/err.h"
+#include "controller/fleet.h"
+
+struct selector;
+
+struct revision {
+	uint32_t number;
+	char hash[PB_HASH_LEN + 1];
+	char *author;
+	char *comment;
+	uint64_t created_ms;
+	Gdr__Profile *profile;
+};
+struct profile {
+	char *name;
+	struct revision *revisions; /* Ascending, without gaps, never empty. */
+	size_t n;
+};
+
+struct fleet {
+	struct store *store;
+	struct keyring *keyring;
+	const Gdr__GdrdConfig *config;
+	zhashx_t *nodes;    /* name -> struct node */
+	zhashx_t *profiles; /* name -> struct profile */
+	uint64_t started_ms;
+	struct node **touched; /* Of this turn, each once. */
+	size_t n_touched;
+	struct err failed; /* The first write of this turn that failed. */
+};
+
+/* --- fleet.c ------------------------------------------------------------------------------------------- */
+
+/* On this turn's list; before any of its flags is set. */
+void fleet_touch(struct fleet *fleet, struct node *node);
+struct node *fleet_add_node(struct fleet *fleet, const char *name);
+void fleet_drop_node(struct fleet *fleet, struct node *node);
+const struct profile *fleet_profile(const struct fleet *fleet, const char *name);
+/* NULL: there is none. */
+const struct revision *fleet_revision(const struct fleet *fleet, const char *name, uint32_t number);
+/* A new revision, stored and noted. */
+const struct revision *fleet_add_revision(struct fleet *fleet, const struct ask *ask, const Gdr__Profile *profile,
+					  const char *comment);
+/* The profile's spec with the node's override; NULL: nothing is wanted.  The caller frees it. */
+Gdr__Spec *fleet_spec(const struct fleet *fleet, const struct node *node);
+/* After any change of what 'node' should be: a new generation, if it is a change. True if it was one. */
+bool fleet_wanted_changed(struct fleet *fleet, struct node *node);
+
+/* An audit event, in this turn's transaction. */
+void fleet_event(struct fleet *fleet, uint64_t now_ms, const char *actor, const char *kind, const char *object,
+		 const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* The store's transaction, opened on the first write of a turn; false: it failed, and the turn is lost. */
+bool fleet_writing(struct fleet *fleet);
+
+static inline void
+fleet_set_text(char **field, const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	free(*field);
+	*field = copy;
+}
+
+/* --- fleet_state.c ------------------------------------------------------------------------------------- */
+
+/* What 'node' is in now; '*why' and '*remedy' (may be NULL) are the caller's to free. */
+Gdr__NodeState fleet_state(const struct fleet *fleet, const struct node *node, uint64_t now_ms, char **why,
+			   char **remedy);
+/* Keeps state and since_ms, and notes what an operator would want to find in the events. */
+void fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms);
+
+/* --- fleet_query.c ------------------------------------------------------------------------------------- */
+
+/* Nodes that 'of' names or selects, in order of their names; the caller frees '*out'.  A name that is no node, a bad
+ * selector, or (unless 'empty_is_all') nothing selected at all is an error. */
+int fleet_select(struct fleet *fleet, const Gdr__Selection *of, bool empty_is_all, struct node ***out, size_t *n,
+		 struct err *err);

@@ -1,0 +1,334 @@
+/* fleet_news.c - what agents say, and what follows from it by itself: lost nodes, reboots, grants. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/mem.h"
+#include "common/rules.h"
+#include "controller/fleet_impl.h"
+#include "controller/grant.h"
+#include "controller/keyring.h"
+
+static bool
+same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static void
+mark_dirty(struct fleet *fleet, struct node *node)
+{
+	fleet_touch(fleet, node);
+	node->dirty = true;
+}
+
+static void
+mark_push(struct fleet *fleet, struct node *node)
+{
+	fleet_touch(fleet, node);
+	node->push = true;
+}
+
+/* Another boot than the one we knew: whatever was granted or wanted of the old one is void. */
+static void
+take_boot(struct fleet *fleet, struct node *node, const char *boot_id, uint64_t now_ms)
+{
+	auto_free char *object = xasprintf("node/%s", node->name);
+
+	if (!boot_id || same(node->boot_id, boot_id))
+		return;
+	if (node->grant_boot && !same(node->grant_boot, boot_id)) {
+		fleet_event(fleet, now_ms, object, "node.rebooted", object, "back after %llu s",
+			    (unsigned long long)(now_ms - node->granted_ms) / 1000);
+		fleet_set_text(&node->grant_boot, NULL);
+	} else if (node->boot_id) {
+		fleet_event(fleet, now_ms, object, "node.rebooted", object, "without a grant of ours");
+	}
+	if (node->leave_boot && !same(node->leave_boot, boot_id)) {
+		fleet_set_text(&node->leave_boot, NULL);
+		fleet_set_text(&node->leave_why, NULL);
+	}
+	fleet_set_text(&node->boot_id, boot_id);
+	node->wants_since_ms = 0;
+	mark_dirty(fleet, node);
+	mark_push(fleet, node);
+}
+
+/* The agent's durable generation may be ahead of ours only if our store was put back from a backup: then we go on
+ * from its number, because an agent never takes an older one. */
+static void
+take_generation(struct fleet *fleet, struct node *node, uint64_t told, uint64_t now_ms)
+{
+	node->told = told;
+	if (told <= node->generation)
+		return;
+	auto_free char *object = xasprintf("node/%s", node->name);
+	fleet_event(fleet, now_ms, "gdrd", "node.generation-ahead", object,
+		    "its agent has generation %llu, we had %llu: was the database put back from a backup?",
+		    (unsigned long long)told, (unsigned long long)node->generation);
+	node->generation = told + 1;
+	mark_dirty(fleet, node);
+	mark_push(fleet, node);
+}
+
+static void
+take_numbers(struct fleet *fleet, struct node *node, uint64_t generation, const char *grant)
+{
+	if (generation != node->generation || !same(grant, node->grant_boot))
+		mark_push(fleet, node);
+}
+
+void
+fleet_hello(struct fleet *fleet, struct node *node, const Gdr__Hello *hello, uint64_t now_ms)
+{
+	node->seen_ms = now_ms;
+	node->connected = true;
+	if (!same(node->version, hello->version))
+		fleet_set_text(&node->version, hello->version);
+	take_boot(fleet, node, hello->boot_id, now_ms);
+	take_generation(fleet, node, hello->generation, now_ms);
+	take_numbers(fleet, node, hello->generation, hello->may_reboot_from);
+	fleet_refresh(fleet, node, now_ms);
+}
+
+void
+fleet_report(struct fleet *fleet, struct node *node, Gdr__Report **report, uint64_t now_ms)
+{
+	Gdr__Report *news = *report;
+
+	node->seen_ms = now_ms;
+	fleet_touch(fleet, node);
+	node->acknowledge = true;
+	/* From a generation that we never gave out: a liar, or older than a restored backup.  The answer is Desired. */
+	if (news->generation > node->generation || !news->boot_id) {
+		node->push = true;
+		return;
+	}
+	take_boot(fleet, node, news->boot_id, now_ms);
+	pb_free(node->report ? &node->report->base : NULL);
+	node->report = steal(report);
+	node->dirty_report = true;
+	if (news->generation != node->generation)
+		node->push = true;
+	bool wants = news->outcome == GDR__OUTCOME__OUTCOME_WANTS_REBOOT;
+	if (!wants)
+		node->wants_since_ms = 0;
+	else if (!node->wants_since_ms)
+		node->wants_since_ms = now_ms;
+	fleet_refresh(fleet, node, now_ms);
+}
+
+void
+fleet_lease(struct fleet *fleet, struct node *node, const Gdr__Lease *lease, uint64_t now_ms)
+{
+	node->seen_ms = now_ms;
+	fleet_touch(fleet, node);
+	node->acknowledge = true;
+	take_boot(fleet, node, lease->boot_id, now_ms);
+	take_generation(fleet, node, lease->generation, now_ms);
+	take_numbers(fleet, node, lease->generation, lease->may_reboot_from);
+}
+
+void
+fleet_cloned(struct fleet *fleet, struct node *node, const char *address, uint64_t now_ms)
+{
+	auto_free char *object = xasprintf("node/%s", node->name);
+
+	if (node->cloned)
+		return;
+	node->cloned = true;
+	fleet_event(fleet, now_ms, "gdrd", "node.cloned", object, "its key also speaks from %s", address);
+	fleet_refresh(fleet, node, now_ms);
+}
+
+/* --- joining --------------------------------------------------------------------------------------------- */
+
+static int
+check_enrol(struct fleet *fleet, const struct token *token, const char *name, const char *key, struct err *err)
+{
+	const struct rule rule = { .kind = RULE_NAME, .min = 1, .max = 63 };
+	const struct node *node = name ? fleet_node(fleet, name) : NULL;
+
+	if (!token)
+		return err_set(err, -EACCES, "this token was used or has expired");
+	if (!name || rules_check_text(&rule, name, err) < 0)
+		return err_set(err, -EINVAL, "that is no name for a node");
+	if (!keys_valid(key))
+		return err_set(err, -EINVAL, "that is no public key");
+	if (token->node && strcmp(token->node, name) != 0)
+		return err_set(err, -EACCES, "this token is for node '%s'", token->node);
+	if (keyring_find(fleet->keyring, key))
+		return err_set(err, -EEXIST, "this key belongs to %s already", keyring_find(fleet->keyring, key)->name);
+	if (!token->node && node && node->key)
+		return err_set(err, -EEXIST,
+			       "node '%s' has a key already: only a token made for it (--node %s) replaces it", name,
+			       name);
+	if (!node && fleet_size(fleet) >= fleet->config->max_nodes)
+		return err_set(err, -ENOSPC, "the fleet has max_nodes nodes already");
+	return 0;
+}
+
+/* 'key' is what 'node' speaks with from now on; an older one is nobody's. */
+static int
+give_key(struct fleet *fleet, struct node *node, const char *key, uint64_t now_ms, struct err *err)
+{
+	struct principal principal = { .is_node = true, .name = node->name, .created_ms = now_ms };
+
+	if (!fleet_writing(fleet)) {
+		*err = fleet->failed;
+		return err->code;
+	}
+	if (node->key && keyring_remove(fleet->keyring, node->key, err) < 0)
+		return err->code;
+	(void)snprintf(principal.key, sizeof(principal.key), "%s", key);
+	fleet_set_text(&node->key, key);
+	mark_dirty(fleet, node);
+	return keyring_add(fleet->keyring, &principal, err);
+}
+
+int
+fleet_enrol(struct fleet *fleet, const char *token_key, const char *name, const char *key, uint64_t now_ms,
+	    struct err *err)
+{
+	int rc = check_enrol(fleet, keyring_find_token(fleet->keyring, token_key, now_ms), name, key, err);
+
+	if (rc < 0)
+		return rc;
+	struct node *node = fleet_node(fleet, name);
+	if (!node)
+		node = fleet_add_node(fleet, name);
+	rc = give_key(fleet, node, key, now_ms, err);
+	if (rc == 0)
+		rc = keyring_spend_token(fleet->keyring, token_key, err);
+	auto_free char *object = xasprintf("node/%s", name);
+	fleet_event(fleet, now_ms, "token", "node.joined", object, "by a join token");
+	fleet_refresh(fleet, node, now_ms);
+	return rc;
+}
+
+int
+fleet_accept(struct fleet *fleet, const struct ask *ask, const char *key, const char *name, struct err *err)
+{
+	const struct node *there = fleet_node(fleet, name);
+
+	if (there && there->key)
+		return err_set(err, -EEXIST, "node '%s' has a key already: remove it first, or choose another --name",
+			       name);
+	if (ask->dry_run)
+		return 0;
+	struct node *node = fleet_node(fleet, name);
+	if (!node)
+		node = fleet_add_node(fleet, name);
+	int rc = give_key(fleet, node, key, ask->now_ms, err);
+	auto_free char *object = xasprintf("node/%s", name);
+	char fingerprint[KEY_FINGERPRINT_LEN + 1];
+	keys_fingerprint(key, fingerprint);
+	fleet_event(fleet, ask->now_ms, ask->actor, "node.accepted", object, "key %s", fingerprint);
+	fleet_refresh(fleet, node, ask->now_ms);
+	return rc;
+}
+
+/* --- every second ------------------------------------------------------------------------------------------ */
+
+static bool
+wants_reboot(const struct node *node)
+{
+	return node->report && !node->grant_boot && node->mode != GDR__MODE__MODE_HOLD &&
+	       node->report->outcome == GDR__OUTCOME__OUTCOME_WANTS_REBOOT &&
+	       node->report->generation == node->generation && same(node->report->boot_id, node->boot_id) &&
+	       (node->mode == GDR__MODE__MODE_ENFORCE || node->leave_boot);
+}
+
+/* A grant that its node no longer needs: it settled without the boot. */
+static void
+withdraw(struct fleet *fleet, struct node *node)
+{
+	bool settled = node->report && node->report->outcome != GDR__OUTCOME__OUTCOME_WANTS_REBOOT &&
+		       node->report->generation == node->generation && same(node->report->boot_id, node->boot_id);
+
+	if (!node->grant_boot || (!settled && node->mode != GDR__MODE__MODE_HOLD))
+		return;
+	fleet_set_text(&node->grant_boot, NULL);
+	mark_dirty(fleet, node);
+	mark_push(fleet, node);
+}
+
+static void
+grant(struct fleet *fleet, struct node *node, uint64_t now_ms)
+{
+	auto_free char *object = xasprintf("node/%s", node->name);
+
+	fleet_set_text(&node->grant_boot, node->boot_id);
+	fleet_set_text(&node->wait_why, NULL);
+	node->granted_ms = now_ms;
+	mark_dirty(fleet, node);
+	mark_push(fleet, node);
+	fleet_event(fleet, now_ms, "gdrd", "node.reboot-granted", object, "%s",
+		    node->report->why ? node->report->why : "");
+}
+
+/* One row of the question to grant.c; 'values' holds the node's value of each limited label. */
+static struct grant_node
+candidate(const struct node *node, const Gdr__RebootLimits *limits, const char **values)
+{
+	for (size_t i = 0; i < limits->n_per_label; i++)
+		values[i] = PB_MAP_GET(node->document->labels, node->document->n_labels, limits->per_label[i]->key);
+	return (struct grant_node){ .name = node->name,
+				    .label_values = values,
+				    .open = node->grant_boot != NULL,
+				    .wants = wants_reboot(node),
+				    .held = node->mode == GDR__MODE__MODE_HOLD,
+				    .wants_since_ms = node->wants_since_ms };
+}
+
+static void
+grant_reboots(struct fleet *fleet, uint64_t now_ms)
+{
+	static Gdr__RebootLimits defaults = GDR__REBOOT_LIMITS__INIT;
+	const Gdr__RebootLimits *limits = fleet->config->reboot ? fleet->config->reboot : &defaults;
+	size_t n_labels = limits->n_per_label;
+	auto_free struct node **nodes = NULL;
+	auto_free struct grant_node *rows = NULL;
+	auto_free const char **values = NULL;
+	auto_free struct grant_label *labels = xcalloc(n_labels + 1, sizeof(*labels));
+	size_t n = 0;
+	bool anyone = false;
+
+	for (struct node *node = fleet_first(fleet); node && !anyone; node = fleet_next(fleet))
+		anyone = wants_reboot(node);
+	if (!anyone)
+		return;
+	nodes = xcalloc(fleet_size(fleet) + 1, sizeof(struct node *));
+	rows = xcalloc(fleet_size(fleet) + 1, sizeof(*rows));
+	values = xcalloc(fleet_size(fleet) * n_labels + 1, sizeof(char *));
+	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet)) {
+		if (!node->grant_boot && !wants_reboot(node))
+			continue;
+		rows[n] = candidate(node, limits, values + n * n_labels);
+		nodes[n++] = node;
+	}
+	for (size_t i = 0; i < n_labels; i++)
+		labels[i] = (struct grant_label){ .name = limits->per_label[i]->key,
+						  .max = (unsigned)strtoul(limits->per_label[i]->value, NULL, 10) };
+	struct grant_limits question = { .max = limits->max, .labels = labels, .n_labels = n_labels };
+	grant_decide(&question, rows, n);
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].granted)
+			grant(fleet, nodes[i], now_ms);
+		else if (rows[i].wants)
+			fleet_set_text(&nodes[i]->wait_why, rows[i].why);
+	}
+}
+
+void
+fleet_tick(struct fleet *fleet, uint64_t now_ms)
+{
+	(void)keyring_expire(fleet->keyring, now_ms, &fleet->failed);
+	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
+		withdraw(fleet, node);
+	grant_reboots(fleet, now_ms);
+	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
+		fleet_refresh(fleet, node, now_ms);
+}

@@ -1,0 +1,172 @@
+/* fleet_state.c - what a node is in, why, since when, and what to do about it: one pure judgement. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/mem.h"
+#include "common/pbtext.h"
+#include "controller/fleet_impl.h"
+
+struct judgement {
+	Gdr__NodeState state;
+	char *why;
+	char *remedy;
+};
+
+static struct judgement
+judged(Gdr__NodeState state, char *why, const char *remedy)
+{
+	return (struct judgement){ state, why, remedy ? xstrdup(remedy) : NULL };
+}
+
+static bool
+is_lost(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
+{
+	/* Nobody is lost before gdrd itself has waited for so long. */
+	uint64_t seen = node->seen_ms > fleet->started_ms ? node->seen_ms : fleet->started_ms;
+
+	return now_ms > seen + fleet->config->lost_after;
+}
+
+static struct judgement
+rebooting(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
+{
+	const Gdr__RebootLimits *limits = fleet->config->reboot;
+	uint64_t deadline = limits ? limits->deadline : 1200000;
+	uint32_t used = node->report ? node->report->reboots_used : 0;
+	uint32_t budget = node->report ? node->report->reboot_budget : 0;
+
+	if (now_ms > node->granted_ms + deadline)
+		return judged(
+			GDR__NODE_STATE__NODE_LOST,
+			xasprintf("a reboot was granted %llu min ago and the host has not come back",
+				  (unsigned long long)(now_ms - node->granted_ms) / 60000),
+			"look at its console; it keeps its place in the reboot budget until it is back or removed");
+	if (!node->leave_boot && budget)
+		return judged(GDR__NODE_STATE__NODE_REBOOTING, xasprintf("reboot %u of at most %u", used + 1, budget),
+			      NULL);
+	return judged(GDR__NODE_STATE__NODE_REBOOTING, xstrdup("an operator asked for it"), NULL);
+}
+
+/* The first item that a person has to do something about says more than the outcome's own line. */
+static char *
+remedy_of(const Gdr__Report *report)
+{
+	for (size_t i = 0; i < report->n_layers; i++)
+		for (size_t j = 0; j < report->layers[i]->n_items; j++) {
+			const Gdr__Item *item = report->layers[i]->items[j];
+
+			if (item->fix == GDR__FIX__FIX_MANUAL && item->why)
+				return xasprintf("%s %s: %s", report->layers[i]->name ? report->layers[i]->name : "",
+						 item->key ? item->key : "", item->why);
+		}
+	return NULL;
+}
+
+static struct judgement
+by_report(const struct node *node)
+{
+	const Gdr__Report *report = node->report;
+	char *why = report->why ? xstrdup(report->why) : NULL;
+
+	if (report->outcome == GDR__OUTCOME__OUTCOME_SETTLED)
+		return (struct judgement){ GDR__NODE_STATE__NODE_READY, why, NULL };
+	if (node->mode == GDR__MODE__MODE_AUDIT)
+		return judged(GDR__NODE_STATE__NODE_DRIFTED, why,
+			      "`gdrctl node release` lets the agent put it right (mode is audit)");
+	switch ((int)report->outcome) {
+	case GDR__OUTCOME__OUTCOME_WANTS_REBOOT:
+		if (node->wait_why) {
+			free(why);
+			why = xstrdup(node->wait_why);
+		}
+		return judged(GDR__NODE_STATE__NODE_WANTS_REBOOT, why, NULL);
+	case GDR__OUTCOME__OUTCOME_STUCK:
+		return (struct judgement){ GDR__NODE_STATE__NODE_STUCK, why, remedy_of(report) };
+	default: return judged(GDR__NODE_STATE__NODE_CONVERGING, why, NULL);
+	}
+}
+
+static struct judgement
+judge(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
+{
+	if (!node->key)
+		return judged(GDR__NODE_STATE__NODE_NEW, xstrdup("declared, and has not joined"),
+			      "`gdrctl token create --node NAME`, then `gdr-agent join` on the host");
+	if (node->grant_boot)
+		return rebooting(fleet, node, now_ms);
+	if (!node->boot_id && !node->seen_ms)
+		return judged(GDR__NODE_STATE__NODE_NEW, xstrdup("joined, and has never connected"),
+			      "start gdr-agent-worker and gdr-agent-comm on the host");
+	if (is_lost(fleet, node, now_ms))
+		return judged(GDR__NODE_STATE__NODE_LOST, xstrdup("its agent does not report"),
+			      "look at the host, its network, and `journalctl -u gdr-agent-comm` there");
+	if (node->mode == GDR__MODE__MODE_HOLD)
+		return judged(GDR__NODE_STATE__NODE_HELD, node->mode_why ? xstrdup(node->mode_why) : NULL,
+			      "`gdrctl node release` when it may go on");
+	if (!node->profile)
+		return judged(GDR__NODE_STATE__NODE_UNASSIGNED, xstrdup("no profile"),
+			      "`gdrctl node assign NODE PROFILE`");
+	if (!node->report || node->report->generation != node->generation)
+		return judged(
+			GDR__NODE_STATE__NODE_CONVERGING,
+			xasprintf("generation %llu has not been measured yet", (unsigned long long)node->generation),
+			NULL);
+	return by_report(node);
+}
+
+Gdr__NodeState
+fleet_state(const struct fleet *fleet, const struct node *node, uint64_t now_ms, char **why, char **remedy)
+{
+	struct judgement judgement = judge(fleet, node, now_ms);
+
+	if (node->cloned && !judgement.remedy) {
+		free(judgement.why);
+		judgement.why = xstrdup("its key speaks from two machines: one of them is a copy");
+		judgement.remedy =
+			xstrdup("give the copy a key of its own: remove its COMM_STATE folder and join it anew");
+	}
+	if (why)
+		*why = judgement.why;
+	else
+		free(judgement.why);
+	if (remedy)
+		*remedy = judgement.remedy;
+	else
+		free(judgement.remedy);
+	return judgement.state;
+}
+
+/* States whose beginning is worth a line in the audit log. */
+static bool
+noteworthy(Gdr__NodeState state)
+{
+	switch (state) {
+	case GDR__NODE_STATE__NODE_READY:
+	case GDR__NODE_STATE__NODE_STUCK:
+	case GDR__NODE_STATE__NODE_DRIFTED:
+	case GDR__NODE_STATE__NODE_WANTS_REBOOT:
+	case GDR__NODE_STATE__NODE_LOST: return true;
+	default: return false;
+	}
+}
+
+void
+fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms)
+{
+	auto_free char *why = NULL;
+	Gdr__NodeState state = fleet_state(fleet, node, now_ms, &why, NULL);
+
+	if (state == node->state && node->since_ms)
+		return;
+	node->state = state;
+	node->since_ms = now_ms;
+	fleet_touch(fleet, node);
+	node->dirty = true;
+	if (!noteworthy(state))
+		return;
+	auto_free char *object = xasprintf("node/%s", node->name);
+	auto_free char *kind = xasprintf("node.%s", pbtext_enum(&gdr__node_state__descriptor, (int)state));
+	fleet_event(fleet, now_ms, "gdrd", kind, object, "%s", why ? why : "");
+}

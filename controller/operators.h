@@ -1,0 +1,28 @@
+#pragma once
+
+/* operators.h - the operators' endpoint: one Request, one Response.  The table in operators.c says which role each
+ * request needs; who asks is the connection's key. */
+
+#include <czmq.h>
+
+#include "proto/config.pb-c.h"
+
+struct fleet;
+struct keyring;
+struct operators;
+struct wire;
+struct zap;
+
+/* What a handler may use beside the fleet. */
+struct endpoints {
+	const char *agents; /* As agents and operators elsewhere reach them: tcp://HOST:PORT. */
+	const char *enrol;
+	const char *server_key;
+};
+
+struct operators *operators_new(struct wire *wire, struct fleet *fleet, struct keyring *keyring, struct zap *zap,
+				const struct endpoints *endpoints, zloop_t *loop, void (*turn)(void *arg), void *arg);
+void operators_free(struct operators *operators);
+
+/* After a commit: the answers.  'failed' not NULL: the commit failed, and nothing of this turn was done. */
+void operators_flush(struct operators *operators, const char *failed);
