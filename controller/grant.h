@@ -24,15 +24,17 @@ struct grant_limits {
 
 struct grant_node {
 	const char *name;
-	const char *const
-		*label_values; /* As many as there are limited labels; NULL: has not the label, so no limit. */
-	bool open;             /* Has a grant: about to reboot, rebooting, or lost since. */
+	/* One for each limited label; NULL: the node has not that label, so it is not limited by it. */
+	const char *const *label_values;
+	uint64_t wants_since_ms;
+	bool open; /* Has a grant: about to reboot, rebooting, or lost since. */
 	bool wants;
 	bool held; /* Gets none. */
-	uint64_t wants_since_ms;
 
-	bool granted; /* Filled in: it may reboot now. */
-	char why[256]; /* And where it wants and may not: "waits: 1 of 1 nodes with rack=r7 may reboot at once (n3 is)". */
+	/* Filled in: it may reboot now; and where it wants to and may not, why:
+	 * "waits: 1 of 1 nodes with rack=r7 may reboot at once (n3 is)". */
+	bool granted;
+	char why[256];
 };
 
 void grant_decide(const struct grant_limits *limits, struct grant_node *nodes, size_t n);

@@ -12,7 +12,7 @@
 
 struct term {
 	char *label;
-	bool not ;     /* The opposite of: */
+	bool opposite; /* Of: */
 	bool any;      /* it is there; */
 	char **values; /* else: it is one of these, ended by NULL. */
 	size_t n_values;
@@ -131,20 +131,20 @@ parse_term(struct parser *p, struct term *term)
 
 	if (rc < 0)
 		return rc;
-	term->not = absent;
+	term->opposite = absent;
 	term->any = absent;
 	if (absent)
 		return 0;
 	if (accept(p, "==") || accept(p, "="))
 		return parse_value(p, term);
 	if (accept(p, "!=")) {
-		term->not = true;
+		term->opposite = true;
 		return parse_value(p, term);
 	}
 	if (accept_word(p, "in"))
 		return parse_values(p, term);
 	if (accept_word(p, "notin")) {
-		term->not = true;
+		term->opposite = true;
 		return parse_values(p, term);
 	}
 	term->any = true;
@@ -165,7 +165,7 @@ parse_terms(struct parser *p, struct selector *selector)
 	if (*p->at == '\0')
 		return 0;
 	const struct term *last = &selector->terms[selector->n_terms - 1];
-	return expected(p, last->any && !last->not ? "',', '=', '!=', 'in' or 'notin'" : "','");
+	return expected(p, last->any && !last->opposite ? "',', '=', '!=', 'in' or 'notin'" : "','");
 }
 
 int
@@ -207,7 +207,7 @@ holds(const struct term *term, const char *value)
 
 	for (size_t i = 0; value && !found && i < term->n_values; i++)
 		found = strcmp(term->values[i], value) == 0;
-	return found != term->not ;
+	return found != term->opposite;
 }
 
 static const char *
