@@ -114,7 +114,7 @@ failed(struct wire *wire, const char *endpoint, struct err *err)
 int
 wire_listen(const char *endpoint, const struct keypair *server, const char *domain, struct wire **out, struct err *err)
 {
-	static const struct int_option options[] = {
+	const struct int_option options[] = {
 		{ ZMQ_CURVE_SERVER, 1 },
 		{ ZMQ_ZAP_ENFORCE_DOMAIN, 1 },
 		{ ZMQ_ROUTER_MANDATORY, 1 },
