@@ -121,7 +121,7 @@ wire_listen(const char *endpoint, const struct keypair *server, const char *doma
 		{ ZMQ_BACKLOG, 4096 },
 		{ ZMQ_SNDHWM, 64 },
 		{ ZMQ_RCVHWM, 1000 },
-		{ ZMQ_IPV6, 1 },
+		{ ZMQ_IPV6, strchr(endpoint, '[') != NULL }, /* Else 127.0.0.1 would read [::ffff:127.0.0.1]. */
 	};
 	struct wire *wire = new_wire(ZMQ_ROUTER);
 	size_t len = sizeof(wire->endpoint);
