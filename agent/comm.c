@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <libgen.h>
 #include <signal.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
@@ -73,7 +74,7 @@ come_back_later(struct comm *comm, zloop_t *loop, uint32_t at_least_ms)
 	window = window < max ? window : max;
 	comm->attempts++;
 	disconnect(comm, loop);
-	comm->due_connect_ms = zclock_mono() + at_least_ms + (int64_t)randof(window) + 1;
+	comm->due_connect_ms = zclock_mono() + at_least_ms + (int64_t)randombytes_uniform(window) + 1;
 }
 
 static void
@@ -104,7 +105,7 @@ send_hello(struct comm *comm)
 	up.body_case = GDR__FROM_AGENT__BODY_HELLO;
 	up.hello = &hello;
 	send_up(comm, &up);
-	comm->due_hello_ms = zclock_mono() + HELLO_AGAIN + randof(1000);
+	comm->due_hello_ms = zclock_mono() + HELLO_AGAIN + randombytes_uniform(1000);
 }
 
 static void
@@ -223,7 +224,7 @@ take_welcome(struct comm *comm, zloop_t *loop, const Gdr__Welcome *welcome)
 		break;
 	case GDR__WELCOME__ANSWER__BUSY:
 		comm->live = false;
-		comm->due_hello_ms = zclock_mono() + retry + randof(retry + 1);
+		comm->due_hello_ms = zclock_mono() + retry + randombytes_uniform(retry + 1);
 		break;
 	default:
 		log_burst(&comm->refused, "the controller refuses this node: %s", welcome->why ? welcome->why : "?");
@@ -449,7 +450,6 @@ comm_run(const struct settings *settings)
 	(void)sigaddset(&set, SIGINT);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	comm.signals = signalfd(-1, &set, SFD_CLOEXEC);
-	srandom((unsigned)getpid());
 	int rc = open_comm(&comm, &err);
 	if (rc == 0)
 		run_loop(&comm);

@@ -1,10 +1,9 @@
 #include "common/wire.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <zmq.h>
@@ -35,17 +34,13 @@ wire_context(void)
 	static void *context;
 
 	if (!context) {
-		unsigned seed = 0;
-
 		/* A ROUTER's routing ids derive from rand(), which libzmq does not seed. */
-		if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-			seed = (unsigned)time(NULL);
-		srand(seed);
+		srand(randombytes_random());
 		context = zmq_ctx_new();
 		if (!context)
 			abort();
 		(void)zmq_ctx_set(context, ZMQ_IO_THREADS, 2);
-		(void)zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 64);
+		(void)zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 65535);
 	}
 	return context;
 }
@@ -164,7 +159,7 @@ wire_connect(const char *endpoint, const char *server_key, const struct keypair 
 		{ ZMQ_RCVHWM, 64 },
 		{ ZMQ_HEARTBEAT_IVL, 20000 },
 		{ ZMQ_HEARTBEAT_TIMEOUT, 60000 },
-		{ ZMQ_RECONNECT_IVL, 1 + rand() % retry_ms }, /* NOLINT(cert-msc30-c): jitter, not a secret. */
+		{ ZMQ_RECONNECT_IVL, 1 + (int)randombytes_uniform((uint32_t)retry_ms) },
 		{ ZMQ_CONNECT_TIMEOUT, 10000 },
 		{ ZMQ_IPV6, 1 },
 	};
