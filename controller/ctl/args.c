@@ -152,8 +152,8 @@ take(struct args *args, const struct option *option, const char *value)
 
 /* argv, walked. */
 struct walk {
-	char *const *at;
-	char *const *end;
+	const char *const *at;
+	const char *const *end;
 };
 
 /* Value of 'option': what stands in the same word, or the next word. */
@@ -268,7 +268,7 @@ check(const struct args *args, struct err *err)
 }
 
 int
-args_parse(struct args *args, int argc, char *const *argv, struct err *err)
+args_parse(struct args *args, int argc, const char *const *argv, struct err *err)
 {
 	struct walk walk = { argv + (argc > 0), argv + argc };
 	int rc = parse_all(args, &walk, err);

@@ -13,7 +13,7 @@ extern const struct option args_global[];           /* Ended by one without a na
 
 /* Options may stand anywhere after the command, global ones before it too; "--" ends them.  0 or CTL_USAGE.
  * With --help or --version no command is needed.  Free with args_free() in any case. */
-int args_parse(struct args *args, int argc, char *const *argv, struct err *err);
+int args_parse(struct args *args, int argc, const char *const *argv, struct err *err);
 void args_free(struct args *args);
 
 /* The last value of option 'name', or NULL; flags have the value "". */

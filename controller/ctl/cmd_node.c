@@ -1,11 +1,8 @@
 /* cmd_node.c - gdrctl node list, show, accept, reject: looking at nodes, and letting them in. */
 
-#include <errno.h>
 #include <string.h>
 
-#include "common/buf.h"
 #include "common/err.h"
-#include "common/keys.h"
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
@@ -164,59 +161,13 @@ const struct command command_node_show = {
 
 /* --- node accept, reject --- */
 
-static int
-ask_pending(struct ctl *ctl, Gdr__Response **out, struct err *err)
+/* What the controller finds a pending key by: "node/..." is how -o name prints it. */
+static char *
+pending_key(const struct ctl *ctl)
 {
-	Gdr__Request request = GDR__REQUEST__INIT;
-	Gdr__NodeQuery query = GDR__NODE_QUERY__INIT;
-	Gdr__NodeState pending = GDR__NODE_STATE__NODE_PENDING;
+	const char *word = ctl->args.words[0];
 
-	query.states = &pending;
-	query.n_states = 1;
-	request.body_case = GDR__REQUEST__BODY_NODES;
-	request.nodes = &query;
-	return ctl_call(ctl, &request, out, err);
-}
-
-static bool
-is_fingerprint(const Gdr__NodeView *node, const char *word)
-{
-	char fingerprint[KEY_FINGERPRINT_LEN + 1];
-
-	if (!keys_valid(node->key))
-		return false;
-	keys_fingerprint(node->key, fingerprint);
-	return strcmp(fingerprint, word) == 0;
-}
-
-/* What an operator wrote, as the pending list knows it: a name that is claimed, a fingerprint as the list
- * shows it, or else a key or its beginning. */
-static int
-name_pending(struct ctl *ctl, const char *word, char **key, char **claim, struct err *err)
-{
-	auto_pb Gdr__Response *response = NULL;
-
-	if (keys_valid(word)) {
-		*key = xstrdup(word);
-		return 0;
-	}
-	int rc = ask_pending(ctl, &response, err);
-	if (rc != 0)
-		return rc;
-	for (size_t i = 0; i < response->n_nodes; i++) {
-		const Gdr__NodeView *node = response->nodes[i];
-
-		if (node->name && strcmp(node->name, word) == 0) {
-			*claim = xstrdup(word);
-			return 0;
-		}
-		if (is_fingerprint(node, word)) {
-			*key = xstrdup(node->key);
-			return 0;
-		}
-	}
-	*key = xstrdup(word);
-	return 0;
+	return xstrdup(strncmp(word, "node/", 5) == 0 ? word + 5 : word);
 }
 
 static int
@@ -224,15 +175,10 @@ run_accept(struct ctl *ctl, struct err *err)
 {
 	Gdr__Request request = GDR__REQUEST__INIT;
 	Gdr__NodeAccept accept = GDR__NODE_ACCEPT__INIT;
-	auto_free char *key = NULL;
-	auto_free char *claim = NULL;
+	auto_free char *key = pending_key(ctl);
 	auto_free char *name = option_copy(ctl, "name");
-	int rc = name_pending(ctl, ctl->args.words[0], &key, &claim, err);
 
-	if (rc != 0)
-		return rc;
 	accept.key = key;
-	accept.claim = claim;
 	accept.name = name;
 	request.body_case = GDR__REQUEST__BODY_NODE_ACCEPT;
 	request.node_accept = &accept;
@@ -241,16 +187,16 @@ run_accept(struct ctl *ctl, struct err *err)
 
 const struct command command_node_accept = {
 	.name = "node accept",
-	.args = "KEY|NAME",
-	.help = "let in a node whose key was refused",
-	.more = "Compare the fingerprint (`node list --state pending -o wide`) with what the host says\n"
-		"(`gdr-agent key`): whoever has the key is the node from then on.  KEY is the key, a beginning of it\n"
-		"that is unique, or its fingerprint; NAME is the name that a pending key claims.",
+	.args = "KEY",
+	.help = "let in a host whose key was refused",
+	.more = "KEY is the key's fingerprint, as `node list --state pending` and the host's log show it, or the key\n"
+		"itself; a beginning that is unique will do.  Compare the two: whoever has the key is the node from\n"
+		"then on.",
 	.examples = "  gdrctl node list --state pending -o wide\n"
 		    "  gdrctl node accept 3f2a-91c0-77de-1b04 --name n17",
 	.options =
 		(const struct option[]){
-			{ 0, "name", "NAME", NULL, "name to give (default: what it claims)" },
+			{ 0, "name", "NAME", NULL, "the node's name" },
 			{ 0 },
 		},
 	.min = 1,
@@ -263,15 +209,8 @@ run_reject(struct ctl *ctl, struct err *err)
 {
 	Gdr__Request request = GDR__REQUEST__INIT;
 	Gdr__NodeReject reject = GDR__NODE_REJECT__INIT;
-	auto_free char *key = NULL;
-	auto_free char *claim = NULL;
-	int rc = name_pending(ctl, ctl->args.words[0], &key, &claim, err);
+	auto_free char *key = pending_key(ctl);
 
-	if (rc != 0)
-		return rc;
-	if (!key)
-		return err_set(err, CTL_USAGE, "'%s' is a name that anyone may claim: give the key or its fingerprint",
-			       claim);
 	reject.key = key;
 	request.body_case = GDR__REQUEST__BODY_NODE_REJECT;
 	request.node_reject = &reject;
@@ -281,7 +220,7 @@ run_reject(struct ctl *ctl, struct err *err)
 const struct command command_node_reject = {
 	.name = "node reject",
 	.args = "KEY",
-	.help = "forget a pending key",
+	.help = "take a refused key off the list",
 	.examples = "  gdrctl node reject 3f2a-91c0-77de-1b04",
 	.min = 1,
 	.max = 1,

@@ -54,7 +54,7 @@ run_token(struct ctl *ctl, struct err *err)
 	if (rc != 0)
 		return rc;
 	if (!response->token)
-		return err_set(err, CTL_ERROR, "the controller sent no token (is it another version?)");
+		return err_set(err, CTL_ERROR, "the token got lost on its way: make another");
 	if (format && strcmp(format, "json") == 0)
 		output_object(ctl, response->token, NULL, "");
 	else

@@ -22,26 +22,39 @@ static const struct source sources[] = {
 	{ "@contexts", "gdrctl config get-contexts -o name 2>/dev/null" },
 };
 
-/* Appends the shell words that print 'values' ("a b", "@nodes @profiles"); file names are the shell's. */
+static bool
+is_file(const char *values)
+{
+	return values && strcmp(values, "@file") == 0;
+}
+
+/* Appends the commands that print what 'values' stands for: "@nodes @profiles". */
 static void
 add_words(struct buf *out, const char *values)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+	for (size_t i = 0; values && i < sizeof(sources) / sizeof(sources[0]); i++) {
 		if (!strstr(values, sources[i].values))
 			continue;
 		buf_printf(out, "%s%s", any ? "; " : "", sources[i].shell);
 		any = true;
 	}
-	if (!any && values[0] != '@')
-		buf_printf(out, "echo %s", values);
 }
 
-static bool
-is_file(const char *values)
+/* answer=...: literal words, or what a command prints. */
+static void
+add_answer(struct buf *out, const char *values)
 {
-	return values && strcmp(values, "@file") == 0;
+	if (is_file(values)) {
+		buf_printf(out, "answer=@file");
+	} else if (values && values[0] == '@') {
+		buf_printf(out, "answer=$(");
+		add_words(out, values);
+		buf_printf(out, ")");
+	} else {
+		buf_printf(out, "answer='%s'", values ? values : "");
+	}
 }
 
 /* The first word of a command's name, "" if an earlier command had it. */
@@ -105,13 +118,9 @@ add_value_cases(struct buf *out, const struct option *options)
 		buf_printf(out, "\t\t--%s", o->name);
 		if (o->letter)
 			buf_printf(out, "|-%c", o->letter);
-		if (is_file(o->values)) {
-			buf_printf(out, ") answer=@file; return ;;\n");
-		} else {
-			buf_printf(out, ") answer=$(");
-			add_words(out, o->values ? o->values : "@");
-			buf_printf(out, "); return ;;\n");
-		}
+		buf_printf(out, ") ");
+		add_answer(out, o->values);
+		buf_printf(out, "; return ;;\n");
 	}
 }
 
@@ -140,9 +149,9 @@ add_command_case(struct buf *out, const struct command *command)
 	}
 	buf_printf(out, "\t\tcase $3 in\n\t\t-*) answer=\"$global");
 	add_option_names(out, command->options);
-	buf_printf(out, "\" ;;\n\t\t*) answer=$(");
-	add_words(out, command->values ? command->values : "@");
-	buf_printf(out, ") ;;\n\t\tesac ;;\n");
+	buf_printf(out, "\" ;;\n\t\t*) ");
+	add_answer(out, command->values);
+	buf_printf(out, " ;;\n\t\tesac ;;\n");
 }
 
 /* __gdrctl_words COMMAND PREVIOUS CURRENT: sets $answer. */
@@ -273,11 +282,10 @@ add_fish_words(struct buf *out, const char *values)
 	auto_buf struct buf words = { 0 };
 	auto_buf struct buf command = { 0 };
 
-	if (values)
-		add_words(&words, values);
-	if (!words.text || !values)
+	if (!values || is_file(values))
 		return;
-	if (values[0] == '@')
+	add_words(&words, values);
+	if (words.text)
 		buf_printf(&command, "(%s)", words.text);
 	else
 		buf_printf(&command, "%s", values);

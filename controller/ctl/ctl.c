@@ -225,7 +225,7 @@ show_help(struct ctl *ctl)
 }
 
 static int
-run(struct ctl *ctl, int argc, char *const *argv, struct err *err)
+run(struct ctl *ctl, int argc, const char *const *argv, struct err *err)
 {
 	int rc = args_parse(&ctl->args, argc, argv, err);
 
@@ -258,7 +258,7 @@ finish(struct ctl *ctl, int rc)
 }
 
 int
-ctl_run(struct ctl *ctl, int argc, char *const *argv)
+ctl_run(struct ctl *ctl, int argc, const char *const *argv)
 {
 	struct err err = { 0 };
 

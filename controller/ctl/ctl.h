@@ -95,7 +95,7 @@ struct ctl {
 int ctl_unknown(const char *flag, const char *what, const char *word, const char *const *names, struct err *err);
 
 /* Everything that gdrctl does; returns its exit code. */
-int ctl_run(struct ctl *ctl, int argc, char *const *argv);
+int ctl_run(struct ctl *ctl, int argc, const char *const *argv);
 
 /* The last value of option 'name', or NULL; flags have the value "". */
 const char *ctl_option(const struct ctl *ctl, const char *name);

@@ -85,7 +85,7 @@ main(int argc, char **argv)
 
 	struct link *link = link_new(&ctl);
 	ctl.arg = link;
-	int rc = ctl_run(&ctl, argc, argv);
+	int rc = ctl_run(&ctl, argc, (const char *const *)argv);
 	link_free(link);
 	return rc;
 }

@@ -1,0 +1,280 @@
+# bash completion for gdrctl, made by `gdrctl completion bash`.
+
+# Sets $command to the command that the words name so far.
+__gdrctl_command() { # WORD...
+	command=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--context|-c|--config|--output|-o|--timeout) shift ;;
+		-*) ;;
+		*)
+			case $command in
+			'') command=$1 ;;
+			'node'|'profile'|'event'|'token'|'user'|'config') command="$command $1" ;;
+			esac ;;
+		esac
+		[ $# -gt 0 ] && shift
+	done
+}
+
+# Sets $answer to what may stand where CURRENT is: "@file" for files.
+__gdrctl_words() { # COMMAND PREVIOUS CURRENT
+	local global='--context --config --output --timeout --no-color --help --version'
+	answer=
+	case $2 in
+		--context|-c) answer=$(gdrctl config get-contexts -o name 2>/dev/null); return ;;
+		--config) answer=@file; return ;;
+		--output|-o) answer='table wide json yaml name'; return ;;
+		--timeout) answer=''; return ;;
+	esac
+	case $1 in
+	'')
+		case $3 in
+		-*) answer=$global ;;
+		*) answer='apply diff export status node profile event drift token user config completion help version' ;;
+		esac ;;
+	'node') answer='list show accept reject remove label hold release audit assign reboot'; return ;;
+	'profile') answer='list show diff history'; return ;;
+	'event') answer='list watch'; return ;;
+	'token') answer='create'; return ;;
+	'user') answer='add list remove'; return ;;
+	'config') answer='view use-context get-contexts'; return ;;
+	'apply')
+		case $2 in
+		--file|-f) answer=@file; return ;;
+		--message|-m) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --file --dry-run --message --wait --keep-waiting" ;;
+		*) answer='' ;;
+		esac ;;
+	'diff')
+		case $2 in
+		--file|-f) answer=@file; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --file" ;;
+		*) answer='' ;;
+		esac ;;
+	'export')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	'status')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector --watch --wait --keep-waiting" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'node list')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		--state) answer='ready converging wants-reboot rebooting stuck drifted held lost unassigned new pending'; return ;;
+		--layer) answer='bios kernel hugepages pci'; return ;;
+		--item) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector --state --layer --item --watch" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'node show')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'node accept')
+		case $2 in
+		--name) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --name" ;;
+		*) answer='' ;;
+		esac ;;
+	'node reject')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	'node remove')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector --yes" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'node label')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'node hold')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		--message|-m) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector --message" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'node release')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		--message|-m) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector --message" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'node audit')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		--message|-m) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector --message" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'node assign')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector --wait --keep-waiting" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||'; gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
+		esac ;;
+	'node reboot')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		--message|-m) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector --message --yes --wait --keep-waiting" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'profile list')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	'profile show')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
+		esac ;;
+	'profile diff')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
+		esac ;;
+	'profile history')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
+		esac ;;
+	'event list')
+		case $2 in
+		--object) answer=''; return ;;
+		--limit|-n) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --object --limit" ;;
+		*) answer='' ;;
+		esac ;;
+	'event watch')
+		case $2 in
+		--object) answer=''; return ;;
+		--after) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --object --after" ;;
+		*) answer='' ;;
+		esac ;;
+	'drift')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'token create')
+		case $2 in
+		--node) answer=''; return ;;
+		--ttl) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --node --ttl" ;;
+		*) answer='' ;;
+		esac ;;
+	'user add')
+		case $2 in
+		--role) answer='viewer operator admin'; return ;;
+		--key) answer=''; return ;;
+		--new) answer=@file; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --role --key --new" ;;
+		*) answer='' ;;
+		esac ;;
+	'user list')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	'user remove')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	'config view')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	'config use-context')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer=$(gdrctl config get-contexts -o name 2>/dev/null) ;;
+		esac ;;
+	'config get-contexts')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	'completion')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='bash zsh fish' ;;
+		esac ;;
+	'help')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	'version')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	esac
+}
+
+_gdrctl() {
+	local current=$2 previous=$3 command answer
+	__gdrctl_command "${COMP_WORDS[@]:1:COMP_CWORD-1}"
+	__gdrctl_words "$command" "$previous" "$current"
+	if [ "$answer" = @file ]; then
+		compopt -o default
+		COMPREPLY=()
+	else
+		mapfile -t COMPREPLY < <(compgen -W "$answer" -- "$current")
+	fi
+}
+complete -F _gdrctl gdrctl
