@@ -224,7 +224,7 @@ take_welcome(struct comm *comm, zloop_t *loop, const Gdr__Welcome *welcome)
 		break;
 	case GDR__WELCOME__ANSWER__BUSY:
 		comm->live = false;
-		comm->due_hello_ms = zclock_mono() + retry + randombytes_uniform(retry + 1);
+		comm->due_hello_ms = zclock_mono() + retry + randombytes_uniform(retry / 4 + 1);
 		break;
 	default:
 		log_burst(&comm->refused, "the controller refuses this node: %s", welcome->why ? welcome->why : "?");

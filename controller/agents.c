@@ -28,9 +28,10 @@ struct agents {
 	struct fleet *fleet;
 	const struct keyring *keyring;
 	const Gdr__GdrdConfig *config;
-	zhashx_t *sessions; /* id -> struct session */
-	zhashx_t *current;  /* node name -> struct session, not owned */
-	int64_t next_slot;  /* When the next Hello may be admitted. */
+	zhashx_t *sessions;     /* id -> struct session */
+	zhashx_t *current;      /* node name -> struct session, not owned */
+	int64_t next_admission; /* zclock_mono() in microseconds: when the next Hello may come in, */
+	int64_t next_return;    /* and when the last one that had to wait is to come back. */
 	void (*turn)(void *arg);
 	void *arg;
 	struct log_burst strangers;
@@ -184,22 +185,22 @@ open_session(struct agents *agents, const struct wire_peer *peer, const struct n
 
 /* --- what agents say ------------------------------------------------------------------------------------------ */
 
-/* Paced: 0 to come in now, else how long to wait.  Each Hello that has to wait gets a time of its own, so those who
- * were turned away do not meet again. */
+/* Paced: 0 to come in now, else how long to wait.  Who comes in is counted (up to a second's worth at once); who has to
+ * wait is given a time of its own, so that those who were turned away do not meet again. */
 static uint32_t
 wait_for_slot(struct agents *agents)
 {
-	int64_t now = zclock_mono();
+	int64_t now_us = zclock_mono() * 1000;
 	int64_t gap_us = 1000000 / agents->config->admit_per_second;
-	int64_t slot = agents->next_slot > now * 1000 ? agents->next_slot : now * 1000;
 
-	/* Up to a second's worth at once. */
-	if (slot - now * 1000 < 1000000) {
-		agents->next_slot = slot + gap_us;
+	if (agents->next_admission < now_us - 1000000)
+		agents->next_admission = now_us - 1000000;
+	if (agents->next_admission <= now_us) {
+		agents->next_admission += gap_us;
 		return 0;
 	}
-	agents->next_slot = slot + gap_us;
-	return (uint32_t)((slot / 1000) - now);
+	agents->next_return = (agents->next_return > now_us ? agents->next_return : now_us) + gap_us;
+	return (uint32_t)((agents->next_return - now_us) / 1000) + 1;
 }
 
 static void
