@@ -321,7 +321,7 @@ say_state(struct comm *comm, enum wire_state state)
 	comm->said = state;
 	keys_fingerprint(comm->key.public_key, fingerprint);
 	if (state == WIRE_REFUSED)
-		log_warn("%s does not know our key %s: `gdrctl node accept %s` lets it in, or join with a token",
+		log_warn("%s does not know our key: `gdrctl node accept %s --name %s` lets it in, or join with a token",
 			 comm->controller->agents, fingerprint, comm->settings->node);
 	else if (state == WIRE_MUTE)
 		log_warn("%s: no handshake: is server_key the controller's?", comm->controller->agents);

@@ -32,8 +32,7 @@ struct agents {
 	zhashx_t *current;      /* node name -> struct session, not owned */
 	int64_t next_admission; /* zclock_mono() in microseconds: when the next Hello may come in, */
 	int64_t next_return;    /* and when the last one that had to wait is to come back. */
-	void (*turn)(void *arg);
-	void *arg;
+	struct turn turn;
 	struct log_burst strangers;
 	struct log_burst garbage;
 	struct log_burst impostors;
@@ -300,7 +299,7 @@ on_frames(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 	(void)item;
 	for (int i = 0; i < FRAMES_A_TURN && wire_recv(agents->wire, &frame) > 0; i++)
 		on_one(agents, &frame);
-	agents->turn(agents->arg);
+	agents->turn.end(agents->turn.arg);
 	return 0;
 }
 
@@ -326,7 +325,7 @@ agents_tick(struct agents *agents)
 
 struct agents *
 agents_new(struct wire *wire, struct fleet *fleet, const struct keyring *keyring, const Gdr__GdrdConfig *config,
-	   zloop_t *loop, void (*turn)(void *arg), void *arg)
+	   const struct turn *turn)
 {
 	struct agents *agents = xcalloc(1, sizeof(*agents));
 	zmq_pollitem_t item = { .socket = wire_socket(wire), .events = ZMQ_POLLIN };
@@ -335,12 +334,11 @@ agents_new(struct wire *wire, struct fleet *fleet, const struct keyring *keyring
 	agents->fleet = fleet;
 	agents->keyring = keyring;
 	agents->config = config;
-	agents->turn = turn;
-	agents->arg = arg;
+	agents->turn = *turn;
 	agents->sessions = zhashx_new();
 	agents->current = zhashx_new();
 	zhashx_set_destructor(agents->sessions, session_free);
-	(void)zloop_poller(loop, &item, on_frames, agents);
+	(void)zloop_poller(turn->loop, &item, on_frames, agents);
 	return agents;
 }
 

@@ -5,9 +5,7 @@
  * A session is a connection (libzmq's own routing id) whose key is a node's; the newest Hello of a node makes its
  * session the current one.  A session that was replaced and speaks again means that two machines have one key. */
 
-#include <czmq.h>
-#include <stdint.h>
-
+#include "controller/turn.h"
 #include "proto/config.pb-c.h"
 
 struct agents;
@@ -15,9 +13,9 @@ struct fleet;
 struct keyring;
 struct wire;
 
-/* 'wire' becomes the agents' own.  'turn' ends a loop turn: it commits, and calls agents_flush(). */
+/* 'wire' becomes the agents' own.   */
 struct agents *agents_new(struct wire *wire, struct fleet *fleet, const struct keyring *keyring,
-			  const Gdr__GdrdConfig *config, zloop_t *loop, void (*turn)(void *arg), void *arg);
+			  const Gdr__GdrdConfig *config, const struct turn *turn);
 void agents_free(struct agents *agents);
 
 /* After a commit: Desired and LeaseOk to the nodes that the fleet has marked. */

@@ -2,7 +2,7 @@
 
 #include "common/mem.h"
 
-void
+void /* NOLINTNEXTLINE(readability-non-const-parameter): it is taken, and freed later. */
 answers_add(struct answers *answers, const struct wire_peer *peer, uint8_t *data, size_t len)
 {
 	answers->all = xrealloc(answers->all, answers->n + 1, sizeof(*answers->all));

@@ -14,8 +14,7 @@
 struct enrol {
 	struct wire *wire;
 	struct fleet *fleet;
-	void (*turn)(void *arg);
-	void *arg;
+	struct turn turn;
 	struct answers answers;
 	struct log_burst garbage;
 };
@@ -62,7 +61,7 @@ on_frames(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 	(void)item;
 	for (int i = 0; i < 64 && wire_recv(enrol->wire, &frame) > 0; i++)
 		on_one(enrol, &frame);
-	enrol->turn(enrol->arg);
+	enrol->turn.end(enrol->turn.arg);
 	return 0;
 }
 
@@ -81,16 +80,15 @@ enrol_flush(struct enrol *enrol, const char *failed)
 }
 
 struct enrol *
-enrol_new(struct wire *wire, struct fleet *fleet, zloop_t *loop, void (*turn)(void *arg), void *arg)
+enrol_new(struct wire *wire, struct fleet *fleet, const struct turn *turn)
 {
 	struct enrol *enrol = xcalloc(1, sizeof(*enrol));
 	zmq_pollitem_t item = { .socket = wire_socket(wire), .events = ZMQ_POLLIN };
 
 	enrol->wire = wire;
 	enrol->fleet = fleet;
-	enrol->turn = turn;
-	enrol->arg = arg;
-	(void)zloop_poller(loop, &item, on_frames, enrol);
+	enrol->turn = *turn;
+	(void)zloop_poller(turn->loop, &item, on_frames, enrol);
 	return enrol;
 }
 

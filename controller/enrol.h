@@ -2,13 +2,13 @@
 
 /* enrol.h - the enrolment endpoint: only join tokens are admitted, and only to register a node's own key. */
 
-#include <czmq.h>
+#include "controller/turn.h"
 
 struct enrol;
 struct fleet;
 struct wire;
 
-struct enrol *enrol_new(struct wire *wire, struct fleet *fleet, zloop_t *loop, void (*turn)(void *arg), void *arg);
+struct enrol *enrol_new(struct wire *wire, struct fleet *fleet, const struct turn *turn);
 void enrol_free(struct enrol *enrol);
 
 /* After a commit: the answers.  'failed' not NULL: the commit failed, and so did every enrolment of the turn. */

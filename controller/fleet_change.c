@@ -83,37 +83,48 @@ unknown_profile(struct fleet *fleet, const char *name, struct err *err)
 		      near ? near : "", near ? "'?" : "; `gdrctl profile list` shows them");
 }
 
-/* "NAME" (its newest revision; 'fresh' counts as one more) or "NAME@REVISION". */
+static bool
+is_coming(const Gdr__Apply *apply, const char *name)
+{
+	for (size_t i = 0; apply && i < apply->n_profiles; i++)
+		if (strcmp(apply->profiles[i]->name, name) == 0)
+			return true;
+	return false;
+}
+
+static int
+parse_revision(const char *text, const char *digits, const struct profile *profile, uint32_t *out, struct err *err)
+{
+	char *end = NULL;
+	unsigned long number = strtoul(digits, &end, 10);
+
+	if (end == digits || *end || number < 1 || number > UINT32_MAX)
+		return err_set(err, -EINVAL, "'%s': '%s' is no revision number", text, digits);
+	if (!profile || number > profile->n)
+		return err_set(err, -ENOENT, "'%s': there is no revision %lu (the newest is %zu)", text, number,
+			       profile ? profile->n : 0);
+	*out = (uint32_t)number;
+	return 0;
+}
+
+/* "NAME" (its newest revision) or "NAME@REVISION"; a profile that 'apply' brings is there already. */
 static int
 resolve(struct fleet *fleet, const char *text, const Gdr__Apply *apply, struct reference *out, struct err *err)
 {
-	const char *at = strchr(text, '@');
-	size_t len = at ? (size_t)(at - text) : strlen(text);
-	char *end = NULL;
-	bool coming = false;
+	size_t len = strcspn(text, "@");
 
 	if (len == 0 || len >= sizeof(out->name))
 		return err_set(err, -EINVAL, "'%s': expected PROFILE or PROFILE@REVISION", text);
 	memcpy(out->name, text, len);
 	out->name[len] = '\0';
-	for (size_t i = 0; apply && i < apply->n_profiles; i++)
-		coming = coming || strcmp(apply->profiles[i]->name, out->name) == 0;
 	const struct profile *profile = fleet_profile(fleet, out->name);
-	if (!profile && !coming) {
+	if (!profile && !is_coming(apply, out->name)) {
 		unknown_profile(fleet, out->name, err);
 		return err->code;
 	}
-	if (!at) {
-		out->revision = profile ? (uint32_t)profile->n : 1;
-		return 0;
-	}
-	unsigned long number = strtoul(at + 1, &end, 10);
-	if (end == at + 1 || *end || number < 1 || number > UINT32_MAX)
-		return err_set(err, -EINVAL, "'%s': '%s' is no revision number", text, at + 1);
-	if (!profile || number > profile->n)
-		return err_set(err, -ENOENT, "profile '%s' has no revision %lu (its newest is %zu)", out->name, number,
-			       profile ? profile->n : 0);
-	out->revision = (uint32_t)number;
+	if (text[len] == '@')
+		return parse_revision(text, text + len + 1, profile, &out->revision, err);
+	out->revision = profile ? (uint32_t)profile->n : 1;
 	return 0;
 }
 
@@ -156,10 +167,8 @@ check_node(struct fleet *fleet, const Gdr__Apply *apply, const Gdr__Node *node, 
 }
 
 static int
-check_apply(struct fleet *fleet, const Gdr__Apply *apply, struct err *err)
+check_profiles(const Gdr__Apply *apply, struct err *err)
 {
-	size_t fresh = 0;
-
 	for (size_t i = 0; i < apply->n_profiles; i++) {
 		if (check_profile(apply->profiles[i], err) < 0)
 			return err->code;
@@ -167,18 +176,27 @@ check_apply(struct fleet *fleet, const Gdr__Apply *apply, struct err *err)
 			if (strcmp(apply->profiles[i]->name, apply->profiles[j]->name) == 0)
 				return err_set(err, -EINVAL, "profile %s is there twice", apply->profiles[i]->name);
 	}
-	for (size_t i = 0; i < apply->n_nodes; i++) {
-		if (check_node(fleet, apply, apply->nodes[i], err) < 0)
-			return err->code;
-		fresh += fleet_node(fleet, apply->nodes[i]->name) == NULL;
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(apply->nodes[i]->name, apply->nodes[j]->name) == 0)
-				return err_set(err, -EINVAL, "node %s is there twice", apply->nodes[i]->name);
-	}
-	if (fleet_size(fleet) + fresh > fleet->config->max_nodes)
-		return err_set(err, -ENOSPC, "the fleet would have more than max_nodes (%u) nodes",
-			       fleet->config->max_nodes);
 	return 0;
+}
+
+static int
+check_nodes(struct fleet *fleet, const Gdr__Apply *apply, struct err *err)
+{
+	zhashx_t *seen = zhashx_new();
+	size_t fresh = 0;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < apply->n_nodes; i++) {
+		rc = check_node(fleet, apply, apply->nodes[i], err);
+		if (rc == 0 && zhashx_insert(seen, apply->nodes[i]->name, apply->nodes[i]) != 0)
+			rc = err_set(err, -EINVAL, "node %s is there twice", apply->nodes[i]->name);
+		fresh += rc == 0 && !fleet_node(fleet, apply->nodes[i]->name);
+	}
+	zhashx_destroy(&seen);
+	if (rc == 0 && fleet_size(fleet) + fresh > fleet->config->max_nodes)
+		rc = err_set(err, -ENOSPC, "the fleet would have more than max_nodes (%u) nodes",
+			     fleet->config->max_nodes);
+	return rc;
 }
 
 static void
@@ -218,23 +236,32 @@ kept_part(const Gdr__Node *document)
 	return kept;
 }
 
+static bool
+is_same(const struct node *node, const Gdr__Node *kept, Gdr__Mode mode, const struct reference *to)
+{
+	if (!node || node->mode != mode || !pb_equal(&node->document->base, &kept->base))
+		return false;
+	return !to->revision ||
+	       (node->profile && strcmp(node->profile, to->name) == 0 && node->revision == to->revision);
+}
+
 /* A Node document says all that there is to say of its labels, override and mode; a profile that it does not
  * name stays as it is assigned. */
 static void
-apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply, const Gdr__Node *document)
+apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Node *document)
 {
 	struct node *node = fleet_node(fleet, document->name);
 	Gdr__Node *kept = kept_part(document);
 	Gdr__Mode mode = document->has_mode ? document->mode : GDR__MODE__MODE_ENFORCE;
+	const char *done = node ? "configured" : "created";
 	struct reference to = { 0 };
-	struct err ignored = { 0 };
-	bool known = node != NULL;
-	bool same = node && pb_equal(&node->document->base, &kept->base) && node->mode == mode;
+	struct err ignored = { 0 }; /* It was checked. */
 
-	if (document->profile && resolve(fleet, document->profile, apply, &to, &ignored) == 0)
-		same = same && node->profile && strcmp(node->profile, to.name) == 0 && node->revision == to.revision;
+	if (document->profile)
+		(void)resolve(fleet, document->profile, NULL, &to, &ignored);
+	bool same = is_same(node, kept, mode, &to);
 	if (same || ask->dry_run) {
-		changed(ask, "node", document->name, same ? "unchanged" : known ? "configured" : "created", NULL);
+		changed(ask, "node", document->name, same ? "unchanged" : done, NULL);
 		pb_free(&kept->base);
 		return;
 	}
@@ -248,8 +275,8 @@ apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply, 
 	if (to.revision)
 		(void)point_at(node, &to);
 	bool moved = fleet_wanted_changed(fleet, node);
-	node_event(fleet, ask, node, known ? "node.configured" : "node.declared", document->profile);
-	changed(ask, "node", node->name, known ? "configured" : "created",
+	node_event(fleet, ask, node, "node.configured", document->profile);
+	changed(ask, "node", node->name, done,
 		moved && node->profile ? xasprintf("generation %llu", (unsigned long long)node->generation) : NULL);
 	fleet_refresh(fleet, node, ask->now_ms);
 }
@@ -257,14 +284,16 @@ apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply, 
 int
 fleet_apply(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply, struct err *err)
 {
-	int rc = check_apply(fleet, apply, err);
+	int rc = check_profiles(apply, err);
 
+	if (rc == 0)
+		rc = check_nodes(fleet, apply, err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < apply->n_profiles; i++)
 		apply_profile(fleet, ask, apply->profiles[i], apply->comment);
 	for (size_t i = 0; i < apply->n_nodes; i++)
-		apply_node(fleet, ask, apply, apply->nodes[i]);
+		apply_node(fleet, ask, apply->nodes[i]);
 	return 0;
 }
 

@@ -46,7 +46,7 @@ const struct profile *fleet_profile(const struct fleet *fleet, const char *name)
 /* NULL: there is none. */
 const struct revision *fleet_revision(const struct fleet *fleet, const char *name, uint32_t number);
 /* A new revision, stored and noted. */
-const struct revision *fleet_add_revision(struct fleet *fleet, const struct ask *ask, const Gdr__Profile *profile,
+const struct revision *fleet_add_revision(struct fleet *fleet, const struct ask *ask, const Gdr__Profile *document,
 					  const char *comment);
 /* The profile's spec with the node's override; NULL: nothing is wanted.  The caller frees it. */
 Gdr__Spec *fleet_spec(const struct fleet *fleet, const struct node *node);

@@ -59,6 +59,13 @@ check_names(const struct fleet *fleet, const Gdr__Selection *of, struct err *err
 	return 0;
 }
 
+static bool
+is_selected(const Gdr__Selection *of, const struct selector *selector, const struct node *node)
+{
+	return (of->n_names == 0 || is_named(of, node)) &&
+	       (!selector || selector_matches(selector, node->name, node->document->labels, node->document->n_labels));
+}
+
 int
 fleet_select(struct fleet *fleet, const Gdr__Selection *of, bool empty_is_all, struct node ***out, size_t *n,
 	     struct err *err)
@@ -67,27 +74,21 @@ fleet_select(struct fleet *fleet, const Gdr__Selection *of, bool empty_is_all, s
 	struct selector *selector = NULL;
 
 	of = of ? of : &none;
-	bool all = of->n_names == 0 && (!of->selector || !*of->selector);
+	bool has_selector = of->selector && *of->selector;
 	*out = NULL;
 	*n = 0;
-	if (all && !empty_is_all)
+	if (of->n_names == 0 && !has_selector && !empty_is_all)
 		return err_set(err, -EINVAL, "which nodes? Name them, or select them with -l LABELS");
-	if (check_names(fleet, of, err) < 0)
-		return err->code;
-	if (of->selector && *of->selector && selector_parse(of->selector, &selector, err) < 0)
+	if (check_names(fleet, of, err) < 0 || (has_selector && selector_parse(of->selector, &selector, err) < 0))
 		return err->code;
 	struct node **found = xcalloc(fleet_size(fleet) + 1, sizeof(struct node *));
-	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet)) {
-		bool fits = (of->n_names == 0 || is_named(of, node)) &&
-			    (!selector ||
-			     selector_matches(selector, node->name, node->document->labels, node->document->n_labels));
-		if (fits)
+	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
+		if (is_selected(of, selector, node))
 			found[(*n)++] = node;
-	}
 	selector_free(selector);
 	if (*n == 0 && !empty_is_all) {
 		free(found);
-		return err_set(err, -ENOENT, "no node fits '%s': nothing was done", of->selector ? of->selector : "");
+		return err_set(err, -ENOENT, "no node fits '%s': nothing was done", has_selector ? of->selector : "");
 	}
 	qsort(found, *n, sizeof(struct node *), by_name);
 	*out = found;
@@ -174,19 +175,28 @@ view_node(struct fleet *fleet, const struct node *node, uint64_t now_ms, bool de
 }
 
 static bool
+layer_has_wrong(const Gdr__LayerReport *layer, const char *pattern)
+{
+	if (!pattern && layer->error)
+		return true;
+	for (size_t i = 0; i < layer->n_items; i++) {
+		const Gdr__Item *item = layer->items[i];
+
+		if (item->fix != GDR__FIX__FIX_NONE &&
+		    (!pattern || fnmatch(pattern, item->key ? item->key : "", 0) == 0))
+			return true;
+	}
+	return false;
+}
+
+static bool
 has_wrong_item(const struct node *node, const char *layer, const char *pattern)
 {
 	for (size_t i = 0; node->report && i < node->report->n_layers; i++) {
 		const Gdr__LayerReport *l = node->report->layers[i];
 
-		if (layer && (!l->name || strcmp(layer, l->name) != 0))
-			continue;
-		if (!pattern && l->error)
+		if ((!layer || (l->name && strcmp(layer, l->name) == 0)) && layer_has_wrong(l, pattern))
 			return true;
-		for (size_t j = 0; j < l->n_items; j++)
-			if (l->items[j]->fix != GDR__FIX__FIX_NONE &&
-			    (!pattern || fnmatch(pattern, l->items[j]->key ? l->items[j]->key : "", 0) == 0))
-				return true;
 	}
 	return false;
 }

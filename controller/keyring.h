@@ -32,8 +32,8 @@ struct keyring *keyring_new(struct store *store, struct zap *zap);
 void keyring_free(struct keyring *keyring);
 
 /* While the store is loaded. */
-void keyring_load_principal(struct keyring *keyring, const struct principal *principal);
-void keyring_load_token(struct keyring *keyring, const struct token *token);
+void keyring_load_principal(struct keyring *keyring, const struct principal *from);
+void keyring_load_token(struct keyring *keyring, const struct token *from);
 
 /* NULL: nobody (any more). */
 const struct principal *keyring_find(const struct keyring *keyring, const char *key);

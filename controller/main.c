@@ -136,6 +136,7 @@ static int
 open_sockets(struct gdrd *gdrd, struct err *err)
 {
 	const Gdr__GdrdConfig *config = gdrd->settings->config;
+	const struct turn turn = { gdrd->loop, end_turn, gdrd };
 	struct wire *agents = NULL;
 	struct wire *operators = NULL;
 	struct wire *enrol = NULL;
@@ -155,10 +156,9 @@ open_sockets(struct gdrd *gdrd, struct err *err)
 	const struct endpoints endpoints = { gdrd->agents_at, gdrd->enrol_at, gdrd->key.public_key };
 	log_info("agents at %s, operators at %s, enrolment at %s", wire_endpoint(agents), wire_endpoint(operators),
 		 wire_endpoint(enrol));
-	gdrd->agents = agents_new(agents, gdrd->fleet, gdrd->keyring, config, gdrd->loop, end_turn, gdrd);
-	gdrd->operators = operators_new(operators, gdrd->fleet, gdrd->keyring, gdrd->zap, &endpoints, gdrd->loop,
-					end_turn, gdrd);
-	gdrd->enrol = enrol_new(enrol, gdrd->fleet, gdrd->loop, end_turn, gdrd);
+	gdrd->agents = agents_new(agents, gdrd->fleet, gdrd->keyring, config, &turn);
+	gdrd->operators = operators_new(operators, gdrd->fleet, gdrd->keyring, gdrd->zap, &endpoints, &turn);
+	gdrd->enrol = enrol_new(enrol, gdrd->fleet, &turn);
 	return 0;
 }
 

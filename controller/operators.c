@@ -26,8 +26,7 @@ struct operators {
 	struct keyring *keyring;
 	struct zap *zap;
 	struct endpoints endpoints;
-	void (*turn)(void *arg);
-	void *arg;
+	struct turn turn;
 	struct answers answers;
 	struct log_burst garbage;
 };
@@ -497,7 +496,7 @@ on_frames(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 	(void)item;
 	for (int i = 0; i < FRAMES_A_TURN && wire_recv(operators->wire, &frame) > 0; i++)
 		on_one(operators, &frame);
-	operators->turn(operators->arg);
+	operators->turn.end(operators->turn.arg);
 	return 0;
 }
 
@@ -536,7 +535,7 @@ operators_flush(struct operators *operators, const char *failed)
 
 struct operators *
 operators_new(struct wire *wire, struct fleet *fleet, struct keyring *keyring, struct zap *zap,
-	      const struct endpoints *endpoints, zloop_t *loop, void (*turn)(void *arg), void *arg)
+	      const struct endpoints *endpoints, const struct turn *turn)
 {
 	struct operators *operators = xcalloc(1, sizeof(*operators));
 	zmq_pollitem_t item = { .socket = wire_socket(wire), .events = ZMQ_POLLIN };
@@ -546,9 +545,8 @@ operators_new(struct wire *wire, struct fleet *fleet, struct keyring *keyring, s
 	operators->keyring = keyring;
 	operators->zap = zap;
 	operators->endpoints = *endpoints;
-	operators->turn = turn;
-	operators->arg = arg;
-	(void)zloop_poller(loop, &item, on_frames, operators);
+	operators->turn = *turn;
+	(void)zloop_poller(turn->loop, &item, on_frames, operators);
 	return operators;
 }
 

@@ -3,8 +3,7 @@
 /* operators.h - the operators' endpoint: one Request, one Response.  The table in operators.c says which role each
  * request needs; who asks is the connection's key. */
 
-#include <czmq.h>
-
+#include "controller/turn.h"
 #include "proto/config.pb-c.h"
 
 struct fleet;
@@ -21,7 +20,7 @@ struct endpoints {
 };
 
 struct operators *operators_new(struct wire *wire, struct fleet *fleet, struct keyring *keyring, struct zap *zap,
-				const struct endpoints *endpoints, zloop_t *loop, void (*turn)(void *arg), void *arg);
+				const struct endpoints *endpoints, const struct turn *turn);
 void operators_free(struct operators *operators);
 
 /* After a commit: the answers.  'failed' not NULL: the commit failed, and nothing of this turn was done. */

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <zmq.h>
 
@@ -401,6 +402,7 @@ main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	struct rlimit files;
 	struct sim sim = { .n = 100, .lease = 30000 };
 	auto_pb ProtobufCMessage *file = NULL;
 	const char *context = NULL;
@@ -424,6 +426,11 @@ main(int argc, char **argv)
 	if (!context || !sim.endpoint || !sim.profile || sim.n == 0) {
 		usage(stderr);
 		return 2;
+	}
+	/* Each agent takes four descriptors. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	int rc = load_context(context, &file, &err);
 	if (rc == 0) {
