@@ -180,7 +180,9 @@ log_burst_tick(struct log_burst *burst)
 
 	if (burst->first_ms == 0 || (!over && now - burst->first_ms < BURST_LONG_MS))
 		return;
-	if (burst->suppressed > 0)
+	if (burst->suppressed == 1)
+		log_warn("%s", burst->text);
+	else if (burst->suppressed > 1)
 		log_warn("%s (and %lu more like this in %lld s)", burst->text, burst->suppressed - 1,
 			 (burst->last_ms - burst->first_ms + 999) / 1000);
 	burst->suppressed = 0;

@@ -209,6 +209,24 @@ pb_sort_maps(ProtobufCMessage *message)
 	}
 }
 
+/* protobuf-c lets a field 0 in by one of its spellings, and then cannot read what it writes of it. */
+static bool
+has_field_0(ProtobufCMessage *message)
+{
+	for (unsigned int i = 0; i < message->n_unknown_fields; i++)
+		if (message->unknown_fields[i].tag == 0)
+			return true;
+	for (unsigned int f = 0; f < message->descriptor->n_fields; f++) {
+		const ProtobufCFieldDescriptor *field = &message->descriptor->fields[f];
+		ProtobufCMessage **child = children(message, field);
+
+		for (size_t i = 0; child && i < pb_count(message, field); i++)
+			if (has_field_0(child[i]))
+				return true;
+	}
+	return false;
+}
+
 ProtobufCMessage *
 pb_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t len, struct err *err)
 {
@@ -217,7 +235,8 @@ pb_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t len, 
 	/* What it allocates is plain malloc()'s, so that it is freed like any other message. */
 	ProtobufCMessage *message = protobuf_c_message_unpack(type, &limited, len, data);
 
-	if (!message) {
+	if (!message || has_field_0(message)) {
+		pb_free(message);
 		(void)err_set(err, -EBADMSG, "%zu bytes that are no %s", len, type->short_name);
 		return NULL;
 	}

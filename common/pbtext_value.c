@@ -165,6 +165,11 @@ pbtext_duration_parse(const char *text, unsigned long long *ms)
 bool
 pbtext_bytes_parse(const char *text, unsigned long long *bytes)
 {
+	if (strncmp(text, "0x", 2) == 0 && text[2] != '\0' && strlen(text) <= 18 &&
+	    text[2 + strspn(text + 2, "0123456789abcdefABCDEF")] == '\0') {
+		*bytes = strtoull(text, NULL, 16);
+		return true;
+	}
 	return parse_unit(text, sizes, bytes);
 }
 

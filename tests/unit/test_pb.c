@@ -66,6 +66,10 @@ bytes_that_are_no_message(void **state)
 	assert_string_equal(err.msg, "3 bytes that are no Hello");
 	auto_pb ProtobufCMessage *empty = pb_unpack(&gdr__hello__descriptor, NULL, 0, &err);
 	assert_non_null(empty); /* No bytes are a message without fields. */
+	static const uint8_t zero[] = { 0x80, 0x00, 0x12 };
+	assert_null(pb_unpack(&gdr__hello__descriptor, zero, sizeof(zero), &err)); /* Field 0, which is none. */
+	static const uint8_t inner[] = { 0x0a, 0x03, 0x80, 0x00, 0x12 };
+	assert_null(pb_unpack(&gdr__from_agent__descriptor, inner, sizeof(inner), &err));
 }
 
 /* Two bytes ask for a whole PciDevice: a frame of them is refused before it takes hundreds of megabytes. */
@@ -326,6 +330,22 @@ check_names_the_field(void **state)
 		"spec.kernel.cmdline[1]: 'b?2' is not one kernel parameter (no blanks, quotes, $, `, \\ or ;)");
 }
 
+/* What a newer program sent is kept, on an older one's disk too. */
+static void
+unknown_fields_are_kept(void **state)
+{
+	static const uint8_t data[] = { 0xf8, 0x07, 0x2a }; /* Field 127: 42. */
+	struct err err = { 0 };
+	auto_pb ProtobufCMessage *message = pb_unpack(&gdr__hello__descriptor, data, sizeof(data), &err);
+	auto_pb ProtobufCMessage *copy = pb_copy(message);
+	size_t len;
+	auto_free uint8_t *back = pb_pack(copy, &len);
+
+	(void)state;
+	assert_int_equal(len, sizeof(data));
+	assert_memory_equal(back, data, len);
+}
+
 static void
 check_looks_at_keys_and_values_of_maps(void **state)
 {
@@ -357,6 +377,7 @@ main(void)
 		cmocka_unit_test(merges_by_the_rules),
 		cmocka_unit_test(merging_with_nothing),
 		cmocka_unit_test(counts_what_is_there),
+		cmocka_unit_test(unknown_fields_are_kept),
 		cmocka_unit_test(check_names_the_field),
 		cmocka_unit_test(check_looks_at_keys_and_values_of_maps),
 	};
