@@ -93,15 +93,14 @@ const struct command command_event_list = {
 static void
 print_new(struct ctl *ctl, Gdr__Response *response, uint64_t *after, struct widths *widths)
 {
-	oldest_first(response);
-	for (size_t i = 0; i < response->n_events; i++) {
-		const Gdr__Event *event = response->events[i];
+	size_t known = 0;
 
-		if (event->id <= *after && *after > 0)
-			continue;
-		output_row(ctl, &view_events, event, widths);
-		*after = event->id;
-	}
+	oldest_first(response);
+	while (known<response->n_events && * after> 0 && response->events[known]->id <= *after)
+		known++;
+	output_rows(ctl, &view_events, response->events + known, response->n_events - known, widths);
+	if (response->n_events > known)
+		*after = response->events[response->n_events - 1]->id;
 }
 
 static int

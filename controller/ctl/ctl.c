@@ -152,7 +152,7 @@ ctl_selection(const struct ctl *ctl, size_t end, Gdr__Selection *out, char ***na
 	if (selector && !*selector)
 		return err_set(err, CTL_USAGE, "-l: an empty selector selects nothing");
 	if (selector) {
-		*names = xcalloc(1, sizeof(**names));
+		*names = xcalloc(2, sizeof(**names));
 		**names = xstrdup(selector);
 		out->selector = **names;
 		return 0;

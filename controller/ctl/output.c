@@ -13,7 +13,7 @@ struct format {
 	bool wide;
 	void (*list)(struct ctl *ctl, const struct view *view, const Gdr__Response *response);
 	void (*object)(struct ctl *ctl, const ProtobufCMessage *message, const char *kind, const char *name);
-	void (*row)(struct ctl *ctl, const struct view *view, const ProtobufCMessage *message, struct widths *widths);
+	void (*rows)(struct ctl *ctl, const struct view *view, const void *array, size_t n, struct widths *widths);
 };
 
 const void *
@@ -114,6 +114,8 @@ add_row(const struct ctl *ctl, const struct column *const *columns, size_t n_col
 		text_paint(out, ctl->colour, colour, text);
 		add_cell(out, text, widths->of[c], c + 1 == n_columns);
 	}
+	while (out->len > 0 && out->text[out->len - 1] == ' ')
+		out->text[--out->len] = '\0';
 	buf_add(out, "\n", 1);
 }
 
@@ -221,18 +223,6 @@ add_name(const struct view *view, const void *message, struct buf *out)
 }
 
 static void
-list_name(struct ctl *ctl, const struct view *view, const Gdr__Response *response)
-{
-	auto_buf struct buf out = { 0 };
-	size_t n;
-	const void *array = output_list_of(view, response, &n);
-
-	for (size_t i = 0; i < n; i++)
-		add_name(view, output_item(array, i), &out);
-	output_text(ctl, &out);
-}
-
-static void
 print_one(struct ctl *ctl, const ProtobufCMessage *message, const char *kind, enum pbtext_form form)
 {
 	auto_buf struct buf out = { 0 };
@@ -270,48 +260,62 @@ object_name(struct ctl *ctl, const ProtobufCMessage *message, const char *kind, 
 }
 
 static void
-row_table(struct ctl *ctl, const struct view *view, const ProtobufCMessage *message, struct widths *widths)
+rows_table(struct ctl *ctl, const struct view *view, const void *array, size_t n, struct widths *widths)
 {
 	auto_buf struct buf out = { 0 };
 
-	output_table(ctl, view->columns, &message, 1, "", widths, &out);
+	if (n > 0)
+		output_table(ctl, view->columns, array, n, "", widths, &out);
 	output_text(ctl, &out);
 }
 
 static void
-row_json(struct ctl *ctl, const struct view *view, const ProtobufCMessage *message, struct widths *widths)
+rows_json(struct ctl *ctl, const struct view *view, const void *array, size_t n, struct widths *widths)
 {
 	(void)view;
 	(void)widths;
-	print_one(ctl, message, NULL, PBTEXT_JSON_LINE);
+	for (size_t i = 0; i < n; i++)
+		print_one(ctl, output_item(array, i), NULL, PBTEXT_JSON_LINE);
 }
 
 static void
-row_yaml(struct ctl *ctl, const struct view *view, const ProtobufCMessage *message, struct widths *widths)
+rows_yaml(struct ctl *ctl, const struct view *view, const void *array, size_t n, struct widths *widths)
 {
 	(void)view;
-	if (widths->header)
-		(void)fputs("---\n", ctl->out);
-	widths->header = true;
-	print_one(ctl, message, NULL, PBTEXT_YAML);
+	for (size_t i = 0; i < n; i++) {
+		if (widths->header)
+			(void)fputs("---\n", ctl->out);
+		widths->header = true;
+		print_one(ctl, output_item(array, i), NULL, PBTEXT_YAML);
+	}
 }
 
 static void
-row_name(struct ctl *ctl, const struct view *view, const ProtobufCMessage *message, struct widths *widths)
+rows_name(struct ctl *ctl, const struct view *view, const void *array, size_t n, struct widths *widths)
 {
 	auto_buf struct buf out = { 0 };
 
 	(void)widths;
-	add_name(view, message, &out);
+	for (size_t i = 0; i < n; i++)
+		add_name(view, output_item(array, i), &out);
 	output_text(ctl, &out);
+}
+
+static void
+list_name(struct ctl *ctl, const struct view *view, const Gdr__Response *response)
+{
+	size_t n;
+	const void *array = output_list_of(view, response, &n);
+
+	rows_name(ctl, view, array, n, NULL);
 }
 
 static const struct format formats[] = {
-	{ "table", true, false, list_table, object_yaml, row_table },
-	{ "wide", true, true, list_table, object_yaml, row_table },
-	{ "json", false, false, list_json, object_json, row_json },
-	{ "yaml", false, false, list_yaml, object_yaml, row_yaml },
-	{ "name", false, false, list_name, object_name, row_name },
+	{ "table", true, false, list_table, object_yaml, rows_table },
+	{ "wide", true, true, list_table, object_yaml, rows_table },
+	{ "json", false, false, list_json, object_json, rows_json },
+	{ "yaml", false, false, list_yaml, object_yaml, rows_yaml },
+	{ "name", false, false, list_name, object_name, rows_name },
 };
 const char *const output_formats[] = { "table", "wide", "json", "yaml", "name", NULL };
 
@@ -349,7 +353,7 @@ output_object(struct ctl *ctl, const void *message, const char *kind, const char
 }
 
 void
-output_row(struct ctl *ctl, const struct view *view, const void *message, struct widths *widths)
+output_rows(struct ctl *ctl, const struct view *view, const void *array, size_t n, struct widths *widths)
 {
-	ctl->format->row(ctl, view, message, widths);
+	ctl->format->rows(ctl, view, array, n, widths);
 }

@@ -49,8 +49,8 @@ bool output_human(const struct ctl *ctl);
 bool output_wide(const struct ctl *ctl);
 /* A single object, where it does not. 'kind': as pbtext_print(), or NULL; 'name': for -o name. */
 void output_object(struct ctl *ctl, const void *message, const char *kind, const char *name);
-/* One message of a stream: a row, a JSON line, a YAML document, a name. */
-void output_row(struct ctl *ctl, const struct view *view, const void *message, struct widths *widths);
+/* Messages of a stream, 'n' pointers at 'array': rows, JSON lines, YAML documents, names. */
+void output_rows(struct ctl *ctl, const struct view *view, const void *array, size_t n, struct widths *widths);
 
 /* A table of 'n' pointers to messages, at 'array'; each line is begun with 'indent'. 'widths' NULL: of
  * these rows; else those of the rows before are kept and the header is shown once. */

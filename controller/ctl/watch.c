@@ -102,10 +102,16 @@ add_changed(struct ctl *ctl, const struct view *view, const Gdr__Response *respo
 {
 	size_t n = 0;
 	const void *array = output_list_of(view, response, &n);
+	auto_free const void **rows = xcalloc(n + 1, sizeof(const void *));
+	size_t n_rows = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (changed(ctl, view, output_item(array, i), seen, i))
-			output_row(ctl, view, output_item(array, i), widths);
+	for (size_t i = 0; i < n; i++) {
+		const void *message = output_item(array, i);
+
+		if (changed(ctl, view, message, seen, i))
+			rows[n_rows++] = message;
+	}
+	output_rows(ctl, view, rows, n_rows, widths);
 	forget_gone(seen);
 }
 

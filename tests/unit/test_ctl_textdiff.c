@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,41 +63,56 @@ lines_are_cleaned_and_coloured(void **state)
 	assert_non_null(strstr(out.text, "\033[32m+?[2J\033[0m\n"));
 }
 
+/* A text that is walked through. */
+struct walk {
+	const char *at;
+	long line;
+};
+
+static void
+copy_line(struct walk *walk, struct buf *out)
+{
+	size_t len = strcspn(walk->at, "\n") + 1;
+
+	if (out)
+		buf_add(out, walk->at, len);
+	walk->at += len;
+	walk->line++;
+}
+
+/* Copies what stands before the hunk: "@@ -START,COUNT +...". */
+static void
+go_to_hunk(struct walk *walk, const char *head, struct buf *out)
+{
+	char *end;
+	long start = strtol(head + 4, &end, 10);
+
+	if (strtol(end + 1, NULL, 10) == 0)
+		start++;
+	while (walk->line < start)
+		copy_line(walk, out);
+}
+
 /* What patch(1) would do with 'diff' to 'old'; the caller frees. */
 static char *
 patched(const char *old, const char *diff)
 {
 	struct buf out = { 0 };
-	const char *at = old;
-	int line = 1;
+	struct walk walk = { old, 1 };
 
 	diff = strchr(strchr(diff, '\n') + 1, '\n') + 1;
-	while (*diff) {
-		size_t len = strcspn(diff, "\n") + 1;
-		size_t have = strcspn(at, "\n") + 1;
-
+	for (size_t len; *diff; diff += len) {
+		len = strcspn(diff, "\n") + 1;
 		if (*diff == '@') {
-			int start = 0;
-			int n = 0;
-
-			assert_int_equal(sscanf(diff, "@@ -%d,%d", &start, &n), 2);
-			for (start += n == 0; line < start; line++) {
-				have = strcspn(at, "\n") + 1;
-				buf_add(&out, at, have);
-				at += have;
-			}
+			go_to_hunk(&walk, diff, &out);
 		} else if (*diff == '+') {
 			buf_add(&out, diff + 1, len - 1);
 		} else {
-			assert_memory_equal(at, diff + 1, len - 1);
-			if (*diff == ' ')
-				buf_add(&out, at, have);
-			at += have;
-			line++;
+			assert_memory_equal(walk.at, diff + 1, len - 1);
+			copy_line(&walk, *diff == ' ' ? &out : NULL);
 		}
-		diff += len;
 	}
-	buf_printf(&out, "%s", at);
+	buf_printf(&out, "%s", walk.at);
 	return buf_steal(&out);
 }
 
