@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 #include "agent/comm_user.h"
@@ -108,11 +109,29 @@ send_hello(struct comm *comm)
 	comm->due_hello_ms = zclock_mono() + HELLO_AGAIN + randombytes_uniform(1000);
 }
 
+/* Seconds since the worker last looked at the machine, if that is too long for one that is alive: it touches its
+ * report after every pass, and a pass takes no longer than its tools may. */
+static bool
+worker_is_silent(const struct comm *comm, uint32_t *silent_s)
+{
+	const Gdr__AgentConfig *config = comm->settings->config;
+	int64_t patience_s = (3 * (int64_t)config->check_interval + 2 * (int64_t)config->tool_timeout) / 1000;
+	struct stat st;
+
+	if (stat(comm->settings->report_file, &st) != 0)
+		return false;
+	int64_t age_s = time(NULL) - st.st_mtime;
+	*silent_s = age_s > 0 ? (uint32_t)age_s : 0;
+	return age_s > patience_s;
+}
+
 static void
 send_lease(struct comm *comm)
 {
 	Gdr__FromAgent up = GDR__FROM_AGENT__INIT;
 	Gdr__Lease lease = GDR__LEASE__INIT;
+
+	lease.has_silent_s = worker_is_silent(comm, &lease.silent_s);
 
 	lease.has_generation = true;
 	lease.generation = comm->generation;

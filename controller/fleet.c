@@ -485,6 +485,7 @@ reload(struct fleet *fleet)
 		node->seen_ms = was->seen_ms;
 		node->told = was->told;
 		node->connected = was->connected;
+		node->silent_s = was->silent_s;
 		node->cloned = was->cloned;
 		node->version = steal(&was->version);
 		node->wants_since_ms = was->wants_since_ms;

@@ -47,6 +47,7 @@ struct node {
 	char *version;           /* Of the agent. */
 	uint64_t wants_since_ms; /* Waits for a grant since. */
 	char *wait_why;          /* Why it does not get one yet. */
+	uint32_t silent_s;       /* Its root half has not looked for so long; 0: it is well. */
 	bool connected;
 	bool cloned;
 	bool touched;     /* On the list of this turn; then one or more of: */

@@ -31,6 +31,7 @@ struct fleet {
 	zhashx_t *nodes;    /* name -> struct node */
 	zhashx_t *profiles; /* name -> struct profile */
 	uint64_t started_ms;
+	uint64_t trimmed_ms;   /* When old events were last dropped. */
 	struct node **touched; /* Of this turn, each once. */
 	size_t n_touched;
 	struct err failed; /* The first write of this turn that failed. */

@@ -10,6 +10,9 @@
 #include "controller/fleet_impl.h"
 #include "controller/grant.h"
 #include "controller/keyring.h"
+#include "controller/store.h"
+
+#define TRIM_EVERY_MS 3600000
 
 static bool
 same(const char *a, const char *b)
@@ -126,6 +129,7 @@ fleet_lease(struct fleet *fleet, struct node *node, const Gdr__Lease *lease, uin
 	node->seen_ms = now_ms;
 	fleet_touch(fleet, node);
 	node->acknowledge = true;
+	node->silent_s = lease->has_silent_s ? lease->silent_s : 0;
 	take_boot(fleet, node, lease->boot_id, now_ms);
 	take_generation(fleet, node, lease->generation, now_ms);
 	take_numbers(fleet, node, lease->generation, lease->may_reboot_from);
@@ -326,6 +330,10 @@ void
 fleet_tick(struct fleet *fleet, uint64_t now_ms)
 {
 	(void)keyring_expire(fleet->keyring, now_ms, &fleet->failed);
+	if (now_ms - fleet->trimmed_ms >= TRIM_EVERY_MS && fleet_writing(fleet)) {
+		fleet->trimmed_ms = now_ms;
+		(void)store_trim_events(fleet->store, fleet->config->events_kept, &fleet->failed);
+	}
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
 		withdraw(fleet, node);
 	grant_reboots(fleet, now_ms);

@@ -102,6 +102,10 @@ judge(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 	if (is_lost(fleet, node, now_ms))
 		return judged(GDR__NODE_STATE__NODE_LOST, xstrdup("its agent does not report"),
 			      "look at the host, its network, and `journalctl -u gdr-agent-comm` there");
+	if (node->silent_s)
+		return judged(GDR__NODE_STATE__NODE_STUCK,
+			      xasprintf("its root half has not looked at the machine for %u s", node->silent_s),
+			      "`systemctl status gdr-agent-worker` on the host: it is stopped, or a tool hangs");
 	if (node->mode == GDR__MODE__MODE_HOLD)
 		return judged(GDR__NODE_STATE__NODE_HELD, node->mode_why ? xstrdup(node->mode_why) : NULL,
 			      "`gdrctl node release` when it may go on");
