@@ -153,6 +153,18 @@ tree_mkdir(struct tree *tree, const char *path)
 		make_folders(tree, full, true);
 }
 
+/* Length of the folders that both paths begin with. */
+static size_t
+shared_folders(const char *a, const char *b)
+{
+	size_t shared = 0;
+
+	for (size_t i = 0; a[i] && a[i] == b[i]; i++)
+		if (a[i] == '/')
+			shared = i + 1;
+	return shared;
+}
+
 void
 tree_link(struct tree *tree, const char *path, const char *target)
 {
@@ -161,9 +173,10 @@ tree_link(struct tree *tree, const char *path, const char *target)
 
 	if (tree->rc < 0)
 		return;
-	for (const char *slash = strchr(full, '/'); slash; slash = strchr(slash + 1, '/'))
+	size_t shared = shared_folders(full, target);
+	for (const char *slash = strchr(full + shared, '/'); slash; slash = strchr(slash + 1, '/'))
 		buf_printf(&relative, "../");
-	buf_printf(&relative, "%s", target);
+	buf_printf(&relative, "%s", target + shared);
 	make_folders(tree, full, false);
 	(void)unlinkat(tree->fd, full, 0);
 	if (symlinkat(relative.text, tree->fd, full) < 0)
@@ -258,8 +271,13 @@ tree_target(const struct tree *tree, const char *path)
 	if (n < 0)
 		return NULL;
 	target[n] = '\0';
-	while (strncmp(rest, "../", 3) == 0)
+	/* Each "../" takes one folder off the one that the link is in. */
+	for (char *slash = strrchr(full, '/'); slash; slash = strrchr(full, '/')) {
+		*slash = '\0';
+		if (strncmp(rest, "../", 3) != 0)
+			return xasprintf("%s/%s", full, rest);
 		rest += 3;
+	}
 	return xstrdup(rest);
 }
 
