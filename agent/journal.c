@@ -20,7 +20,7 @@ struct journal {
 	char *path; /* NULL: in memory only. */
 	char *boot_id;
 	Gdr__Journal *state;
-	bool came_back;
+	bool unsaved; /* The last save failed: what is in memory is not on disk. */
 };
 
 static void
@@ -31,15 +31,18 @@ replace_text(char **text, const char *with)
 }
 
 static int
-save(const struct journal *journal, struct err *err)
+save(struct journal *journal, struct err *err)
 {
 	auto_buf struct buf text = { 0 };
+	int rc;
 
 	if (!journal->path)
 		return 0;
 	buf_printf(&text, "# What gdr-agent changed on this host; see agent/journal.h. Written by the agent alone.\n");
 	pbtext_print(&journal->state->base, NULL, PBTEXT_YAML, &text);
-	return file_replace(journal->path, text.text, text.len, 0600, err);
+	rc = file_replace(journal->path, text.text, text.len, 0600, err);
+	journal->unsaved = rc < 0;
+	return rc;
 }
 
 static Gdr__Journal *
@@ -51,17 +54,38 @@ empty_journal(void)
 	return state;
 }
 
-/* The reboot that we announced has come, if the boot is another one now. */
-static void
-note_return(struct journal *journal)
+static Gdr__Journal__Reboot *
+last_reboot(const struct journal *journal)
 {
-	Gdr__Journal__Reboot *last = journal->state->n_reboots ? journal->state->reboots[journal->state->n_reboots - 1]
-							       : NULL;
+	return journal->state->n_reboots ? journal->state->reboots[journal->state->n_reboots - 1] : NULL;
+}
 
-	if (!last || last->to || !last->from || strcmp(last->from, journal->boot_id) == 0)
-		return;
-	last->to = xstrdup(journal->boot_id);
-	journal->came_back = true;
+/* Announced, and its end not noted yet. */
+static bool
+is_open(const Gdr__Journal__Reboot *reboot)
+{
+	return reboot && reboot->from && !reboot->to;
+}
+
+static bool
+came_since(const struct journal *journal)
+{
+	const Gdr__Journal__Reboot *last = last_reboot(journal);
+
+	return is_open(last) && strcmp(last->from, journal->boot_id) != 0;
+}
+
+static int
+set_aside(const char *path, struct err *err)
+{
+	auto_free char *aside = xasprintf("%s.damaged", path);
+	struct err cause = *err;
+	bool moved = rename(path, aside) == 0;
+
+	return err_set(err, -EBADMSG,
+		       "the journal is damaged and %s %s: values before our changes and the count of reboots are "
+		       "lost (%s)",
+		       moved ? "was set aside as" : "could not be set aside as", aside, cause.msg);
 }
 
 int
@@ -70,6 +94,7 @@ journal_open(const char *path, const char *boot_id, struct journal **out, struct
 	struct journal *journal = xcalloc(1, sizeof(*journal));
 	auto_free char *text = NULL;
 	ProtobufCMessage *message = NULL;
+	struct err read_err = { 0 };
 	size_t len = 0;
 	int rc = 0;
 
@@ -77,21 +102,15 @@ journal_open(const char *path, const char *boot_id, struct journal **out, struct
 	*out = journal;
 	if (path) {
 		journal->path = xstrdup(path);
-		rc = file_read(path, JOURNAL_MAX, &text, &len, err);
+		rc = file_read(path, JOURNAL_MAX, &text, &len, &read_err);
 		if (rc == 0)
-			rc = pbtext_parse(&gdr__journal__descriptor, path, text, len, &message, err);
+			rc = pbtext_parse(&gdr__journal__descriptor, path, text, len, &message, &read_err);
 	}
 	journal->state = message ? (Gdr__Journal *)message : empty_journal();
-	note_return(journal);
 	if (rc == 0 || rc == -ENOENT)
 		return 0;
-
-	auto_free char *aside = xasprintf("%s.damaged", path);
-	(void)rename(path, aside);
-	return err_set(err, -EBADMSG,
-		       "the journal is damaged and was set aside as %s: values before our changes and "
-		       "the count of reboots are lost",
-		       aside);
+	*err = read_err;
+	return set_aside(path, err);
 }
 
 void
@@ -146,7 +165,7 @@ journal_change(struct journal *journal, const char *layer, const char *key, cons
 	Gdr__Journal__Change *change = find(journal, layer, key, staged);
 	bool this_boot = change && change->boot_id && strcmp(change->boot_id, journal->boot_id) == 0;
 
-	if (this_boot && change->want && strcmp(change->want, want) == 0)
+	if (this_boot && !journal->unsaved && change->want && strcmp(change->want, want) == 0)
 		return 0; /* On disk already. */
 	if (!change)
 		change = add_change(journal->state, layer, key, staged);
@@ -189,7 +208,7 @@ journal_settled(struct journal *journal, const char *layer, const char *key)
 		if (state->changes[i] == change)
 			state->changes[i] = state->changes[--state->n_changes];
 	pb_free(&change->base);
-	/* Not synced: after a crash it is found settled and forgotten again. */
+	/* If it cannot be written, it is found settled and forgotten again. */
 	struct err ignored = { 0 };
 	(void)save(journal, &ignored);
 }
@@ -210,10 +229,9 @@ drop_oldest_reboot(Gdr__Journal *state)
 	memmove(state->reboots, state->reboots + 1, state->n_reboots * sizeof(*state->reboots));
 }
 
-int
-journal_reboot(struct journal *journal, const char *spec_hash, const char *why, struct err *err)
+static Gdr__Journal__Reboot *
+new_reboot(const struct journal *journal, const char *spec_hash, const char *why)
 {
-	Gdr__Journal *state = journal->state;
 	Gdr__Journal__Reboot *reboot = xcalloc(1, sizeof(*reboot));
 	char at[32] = "";
 	time_t now = time(NULL);
@@ -226,25 +244,57 @@ journal_reboot(struct journal *journal, const char *spec_hash, const char *why, 
 	reboot->spec_hash = xstrdup(spec_hash);
 	reboot->why = xstrdup(why);
 	reboot->at = xstrdup(at);
-	if (state->n_reboots == REBOOTS_KEPT)
+	return reboot;
+}
+
+/* Asked for once more in one boot it is still one reboot. */
+static bool
+is_announced(const struct journal *journal, const char *spec_hash)
+{
+	const Gdr__Journal__Reboot *last = last_reboot(journal);
+
+	return is_open(last) && strcmp(last->from, journal->boot_id) == 0 && last->spec_hash &&
+	       strcmp(last->spec_hash, spec_hash) == 0;
+}
+
+int
+journal_reboot(struct journal *journal, const char *spec_hash, const char *why, struct err *err)
+{
+	Gdr__Journal *state = journal->state;
+	unsigned used = journal_reboots(journal, spec_hash);
+	unsigned used_before = state->reboots_used;
+
+	if (is_announced(journal, spec_hash))
+		return journal->unsaved ? save(journal, err) : 0;
+	while (state->n_reboots >= REBOOTS_KEPT)
 		drop_oldest_reboot(state);
 	state->reboots = xrealloc(state->reboots, state->n_reboots + 1, sizeof(*state->reboots));
-	state->reboots[state->n_reboots++] = reboot;
+	state->reboots[state->n_reboots++] = new_reboot(journal, spec_hash, why);
 
-	state->reboots_used = journal_reboots(journal, spec_hash) + 1;
+	auto_free char *hash_before = state->spec_hash;
+	state->spec_hash = xstrdup(spec_hash);
+	state->reboots_used = used < UINT32_MAX ? used + 1 : used;
 	state->has_reboots_used = true;
-	replace_text(&state->spec_hash, spec_hash);
-	return save(journal, err);
+	int rc = save(journal, err);
+	if (rc == 0)
+		return 0;
+	/* It does not happen, so it is not counted. */
+	pb_free(&state->reboots[--state->n_reboots]->base);
+	free(state->spec_hash);
+	state->spec_hash = steal(&hash_before);
+	state->reboots_used = used_before;
+	return rc;
 }
 
 bool
 journal_came_back(struct journal *journal)
 {
+	Gdr__Journal__Reboot *last = last_reboot(journal);
 	struct err ignored = { 0 };
-	bool came_back = journal->came_back;
 
-	journal->came_back = false;
-	if (came_back)
-		(void)save(journal, &ignored);
-	return came_back;
+	if (!came_since(journal))
+		return false;
+	last->to = xstrdup(journal->boot_id);
+	(void)save(journal, &ignored);
+	return true;
 }
