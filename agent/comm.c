@@ -24,6 +24,7 @@
 #define TICK_MS       100
 #define HELLO_AGAIN   3000 /* ms without a Welcome */
 #define LEASES_MISSED 3
+#define SPREAD_MS     16000 /* libzmq's own reconnects: each agent has a fixed random interval up to this. */
 
 struct comm {
 	const struct settings *settings;
@@ -315,10 +316,11 @@ on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 static void
 connect_now(struct comm *comm, zloop_t *loop)
 {
+	uint32_t spread = comm->settings->config->retry < SPREAD_MS ? comm->settings->config->retry : SPREAD_MS;
 	struct err err = { 0 };
 
-	if (wire_connect(comm->controller->agents, comm->controller->server_key, &comm->key, 1000, &comm->wire, &err) <
-	    0) {
+	if (wire_connect(comm->controller->agents, comm->controller->server_key, &comm->key, (int)spread, &comm->wire,
+			 &err) < 0) {
 		log_error("%s", err.msg);
 		come_back_later(comm, loop, 1000);
 		return;
