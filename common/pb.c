@@ -104,13 +104,9 @@ static void *
 limited_alloc(void *left, size_t size)
 {
 	size_t *budget = left;
-
-	if (size > *budget)
-		return NULL;
 	void *p = malloc(size);
-	if (!p)
-		return NULL;
-	size_t used = malloc_usable_size(p);
+	size_t used = p ? malloc_usable_size(p) : 0;
+
 	if (used > *budget) {
 		free(p);
 		return NULL;

@@ -76,7 +76,7 @@ is_plain_text(const char *text)
 static bool
 is_plain(const char *text)
 {
-	if (!*text || strchr(" -?:,[]{}#&*!|>'\"%@`", *text) || strncmp(text, "...", 3) == 0)
+	if (!*text || strchr(" -?:,[]{}#&*!|>'\"%@`", *text))
 		return false;
 	return !is_reserved(text) && !is_numeric(text) && is_plain_text(text);
 }

@@ -104,6 +104,8 @@ static const struct {
 	/* a default that is given is given */
 	{ GDRD, "state: /var/lib/gdrfleet\nlease: 30s\n", NULL,
 	  "{\"state\": \"/var/lib/gdrfleet\", \"lease\": \"30s\"}" },
+	{ GDRD, "advertise: \"\\ufeff\\u2028\\x85\\x1b\"\n", "advertise: \"\\ufeff\\u2028\\x85\\x1b\"\n",
+	  "{\"advertise\": \"\\ufeff\\u2028\\u0085\\u001b\"}" },
 	/* YAML's own ways to write texts */
 	{ GDRD, "advertise: |\n  a\n  b\ndatabase: >-\n  c\n  d\nagents: 'it''s'\n",
 	  "database: c d\nagents: it's\nadvertise: \"a\\nb\\n\"\n",
@@ -646,6 +648,10 @@ errors_of_documents(void **state)
 		{ "kind: Node\noverride: {kind: x}\n",
 		  "f.yaml:2:12: unknown field 'kind' in Spec, it has bios, kernel, hugepages, pci, reboot" },
 		{ "[a]\n", "f.yaml:1:1: document: expected a mapping, got a list" },
+		{ "x: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\nkind: Node\n",
+		  "f.yaml:1:36: more than 32 mappings and lists deep" },
+		{ "x: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\nkind: Node\n",
+		  "f.yaml:1:1: unknown field 'x' in Node, it has name, labels, profile, mode, override" },
 		{ "kind: Node\n---\nkind: *x\n", "f.yaml:3:8: anchors, aliases and tags are not understood here" },
 	};
 

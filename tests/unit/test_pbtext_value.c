@@ -39,6 +39,18 @@ enum_names(void **state)
 	assert_null(pbtext_enum_names(&gdr__mode__descriptor)[3]);
 }
 
+/* The prefix ends with a word: what two values happen to begin with is none of it. */
+static void
+enum_prefixes_are_whole_words(void **state)
+{
+	static const ProtobufCEnumValue values[] = { { "X_ON", "X_ON", 1 }, { "X_OFF", "X_OFF", 2 } };
+	static const ProtobufCEnumDescriptor type = { .n_values = 2, .values = values };
+
+	(void)state;
+	assert_string_equal(pbtext_enum_names(&type)[0], "on");
+	assert_string_equal(pbtext_enum_names(&type)[1], "off");
+}
+
 static void
 durations(void **state)
 {
@@ -124,7 +136,7 @@ sizes(void **state)
 static void
 nearest_words(void **state)
 {
-	static const char *const names[] = { "size", "count", "per_node", "blacklist", NULL };
+	static const char *const names[] = { "size", "count", "per_node", "blacklist", "acs", NULL };
 	char long_word[200] = "";
 
 	(void)state;
@@ -132,6 +144,7 @@ nearest_words(void **state)
 	assert_string_equal(pbtext_nearest("SIZE", names), "size");
 	assert_string_equal(pbtext_nearest("per-node", names), "per_node");
 	assert_string_equal(pbtext_nearest("coutn", names), "count"); /* Two letters swapped are one slip. */
+	assert_string_equal(pbtext_nearest("asc", names), "acs");
 	assert_string_equal(pbtext_nearest("balcklist", names), "blacklist");
 	assert_null(pbtext_nearest("hugepages", names));
 	assert_null(pbtext_nearest("", names));
@@ -143,9 +156,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(enum_names),
-		cmocka_unit_test(durations),
-		cmocka_unit_test(sizes),
+		cmocka_unit_test(enum_names),    cmocka_unit_test(enum_prefixes_are_whole_words),
+		cmocka_unit_test(durations),     cmocka_unit_test(sizes),
 		cmocka_unit_test(nearest_words),
 	};
 
