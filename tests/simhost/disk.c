@@ -92,6 +92,7 @@ settings(struct tree *tree, const struct sim *sim, const char *check_interval)
 		    "comm_state: \"%s/var/lib/gdrfleet-comm\"\n"
 		    "user: root # Nobody else may own what is simulated.\n"
 		    "check_interval: %s\n"
+		    "retry: 2s # A returning controller is looked for this often.\n"
 		    "tools:\n"
 		    "  update-grub: \"%s/.sim/bin/update-grub\"\n"
 		    "  systemctl: \"%s/.sim/bin/systemctl\"\n"
