@@ -64,6 +64,38 @@ host_tool(struct host *host, const char *name)
 	return NULL;
 }
 
+/* Others than root and us can neither own nor change what runs as root. */
+static bool
+trusted(const char *path)
+{
+	struct stat st;
+
+	return runnable(path) && stat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()) &&
+	       !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+char **
+host_programs(struct host *host, const char *folder)
+{
+	auto_free char *pattern = xasprintf("%s/*", folder);
+	char **found = xcalloc(1, sizeof(*found));
+	size_t n = 0;
+	glob_t all;
+
+	(void)host;
+	if (glob(pattern, 0, NULL, &all) != 0)
+		return found;
+	for (size_t i = 0; i < all.gl_pathc; i++) {
+		if (!trusted(all.gl_pathv[i]))
+			continue;
+		found = xrealloc(found, n + 2, sizeof(*found));
+		found[n++] = xstrdup(all.gl_pathv[i]);
+		found[n] = NULL;
+	}
+	globfree(&all);
+	return found;
+}
+
 /* --- running ------------------------------------------------------------------------------------------- */
 
 struct stream {
