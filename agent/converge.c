@@ -7,6 +7,7 @@
 #include "agent/journal.h"
 #include "common/err.h"
 #include "common/mem.h"
+#include "common/utf8.h"
 
 /* One pass, and what it has met so far. */
 struct pass {
@@ -14,20 +15,12 @@ struct pass {
 	struct journal *journal;
 	const Gdr__Spec *spec;
 	bool enforce;
-	bool boot;   /* Something waits for a boot. */
-	bool person; /* Something waits for a person, or failed. */
-	bool work;   /* Something could be done that was not done (only when looking). */
+	bool hold;   /* Something waits for a boot, be it staged or yet to be: live changes wait from here on. */
+	bool staged; /* For something only the boot is missing. */
+	bool work;   /* Something can be done, and was not tried. */
 	char first[200];
 	unsigned wrong;
 };
-
-static bool
-may_apply(const struct pass *pass, const struct item *item, bool boot_in_layer)
-{
-	if (!pass->enforce)
-		return false;
-	return item->fix == FIX_STAGE || (item->fix == FIX_LIVE && !pass->boot && !boot_in_layer);
-}
 
 static bool
 waits_for_boot(const struct report *report)
@@ -35,6 +28,22 @@ waits_for_boot(const struct report *report)
 	for (size_t i = 0; i < report->n; i++)
 		if (report->items[i].fix == FIX_STAGE || report->items[i].fix == FIX_BOOT)
 			return true;
+	return false;
+}
+
+static bool
+is_ripe(const struct pass *pass, const struct report *report, const struct item *item)
+{
+	return item->fix == FIX_STAGE || (item->fix == FIX_LIVE && !pass->hold && !waits_for_boot(report));
+}
+
+/* Of 'before' everything ripe was tried. */
+static bool
+was_tried(const struct pass *pass, const struct report *before, const struct item *item)
+{
+	for (size_t i = 0; i < before->n; i++)
+		if (before->items[i].fix == item->fix && strcmp(before->items[i].key, item->key) == 0)
+			return is_ripe(pass, before, &before->items[i]);
 	return false;
 }
 
@@ -57,45 +66,62 @@ judge_boots(struct pass *pass, const char *layer, struct report *report)
 	}
 }
 
-/* Everything that may be done now is done; the first failure is kept, the others are tried all the same. */
+/* On disk first, then on the machine. */
 static int
-apply_items(struct pass *pass, const struct named_layer *layer, const struct report *report, bool *applied,
-	    struct err *err)
+apply_item(const struct pass *pass, const struct named_layer *layer, const struct item *item, struct err *err)
 {
-	bool boot_in_layer = waits_for_boot(report);
-	int first = 0;
+	int rc = journal_change(pass->journal, layer->name, item->key, item->have, item->want, item->fix == FIX_STAGE,
+				err);
+
+	return rc < 0 ? rc : layer->layer->apply(pass->machine, pass->spec, item, err);
+}
+
+/* Everything that may be done now is done; the first failure is kept, the others are tried all the same. */
+static bool
+apply_items(const struct pass *pass, const struct named_layer *layer, const struct report *report, struct err *err)
+{
+	bool tried = false;
 
 	for (size_t i = 0; i < report->n; i++) {
 		const struct item *item = &report->items[i];
 		struct err own = { 0 };
 
-		if (item->fix == FIX_BOOT && pass->enforce &&
-		    journal_change(pass->journal, layer->name, item->key, item->have, item->want, true, &own) < 0 &&
-		    first == 0)
-			first = own.code;
-		if (!may_apply(pass, item, boot_in_layer) || !layer->layer->apply)
+		if (!is_ripe(pass, report, item))
 			continue;
-		*applied = true;
-		int rc = journal_change(pass->journal, layer->name, item->key, item->have, item->want,
-					item->fix == FIX_STAGE, &own);
-		if (rc == 0)
-			rc = layer->layer->apply(pass->machine, pass->spec, item, &own);
-		if (rc < 0 && first == 0) {
+		tried = true;
+		if (apply_item(pass, layer, item, &own) < 0 && !err->code) {
 			*err = own;
-			first = err_wrap(err, "%s", item->key);
+			(void)err_wrap(err, "%s", item->key);
 		}
 	}
-	return first;
+	return tried;
 }
 
+/* What was staged by somebody else, or before the journal was lost: from now on we know in which boot. */
 static int
-check_taken(const struct pass *pass, const struct report *report, struct err *err)
+note_staged(const struct pass *pass, const char *layer, const struct report *report, struct err *err)
 {
-	bool boot_in_layer = waits_for_boot(report);
+	for (size_t i = 0; i < report->n; i++) {
+		const struct item *item = &report->items[i];
 
-	for (size_t i = 0; i < report->n; i++)
-		if (may_apply(pass, &report->items[i], boot_in_layer))
-			return err_set(err, -EIO, "%s: changed, but it did not take", report->items[i].key);
+		if (item->fix == FIX_BOOT &&
+		    journal_change(pass->journal, layer, item->key, item->have, item->want, true, err) < 0)
+			return err_wrap(err, "%s", item->key);
+	}
+	return 0;
+}
+
+/* An item that still asks for what was done has failed; what only came to light by it waits for the next pass. */
+static int
+check_taken(struct pass *pass, const struct report *before, const struct report *report, struct err *err)
+{
+	for (size_t i = 0; i < report->n; i++) {
+		const struct item *item = &report->items[i];
+
+		if (was_tried(pass, before, item))
+			return err_set(err, -EIO, "%s: changed, but it did not take", item->key);
+		pass->work = pass->work || is_ripe(pass, report, item);
+	}
 	return 0;
 }
 
@@ -103,44 +129,55 @@ check_taken(const struct pass *pass, const struct report *report, struct err *er
 static int
 take_turn(struct pass *pass, const struct named_layer *layer, struct report *report, struct err *err)
 {
-	struct err apply_err = { 0 };
-	bool applied = false;
+	struct report before = { 0 };
+	struct err own = { 0 };
 	int rc = layer->layer->inspect(pass->machine, pass->spec, report, err);
 
 	if (rc < 0)
 		return rc;
 	judge_boots(pass, layer->name, report);
-	int apply_rc = apply_items(pass, layer, report, &applied, &apply_err);
-	if (applied) {
-		report_free(report);
-		rc = layer->layer->inspect(pass->machine, pass->spec, report, err);
-		if (rc < 0)
-			return rc;
-		judge_boots(pass, layer->name, report);
+	if (!pass->enforce)
+		return check_taken(pass, &before, report, err);
+	if (layer->layer->apply && apply_items(pass, layer, report, err)) {
+		before = *report;
+		*report = (struct report){ 0 };
+		rc = layer->layer->inspect(pass->machine, pass->spec, report, &own);
+		if (rc == 0) {
+			judge_boots(pass, layer->name, report);
+			rc = check_taken(pass, &before, report, &own);
+		} else {
+			pass->hold = pass->hold || waits_for_boot(&before);
+		}
+		report_free(&before);
 	}
-	if (apply_rc < 0) {
-		*err = apply_err;
-		return apply_rc;
-	}
-	return applied ? check_taken(pass, report, err) : 0;
+	if (rc == 0)
+		rc = note_staged(pass, layer->name, report, &own);
+	if (!err->code && rc < 0)
+		*err = own;
+	return err->code;
 }
 
 static void
 tally(struct pass *pass, const char *layer, const struct report *report, const struct err *err)
 {
-	if (err->code && pass->wrong++ == 0)
+	unsigned wrong = 0;
+
+	if (err->code && pass->wrong == 0)
 		(void)snprintf(pass->first, sizeof(pass->first), "%.40s: %.150s", layer, err->msg);
-	pass->person = pass->person || err->code;
-	pass->boot = pass->boot || waits_for_boot(report);
 	for (size_t i = 0; i < report->n; i++) {
 		const struct item *item = &report->items[i];
 
-		pass->person = pass->person || item->fix == FIX_MANUAL;
-		pass->work = pass->work || item->fix == FIX_LIVE || item->fix == FIX_STAGE;
-		if (item->fix != FIX_NONE && pass->wrong++ == 0)
+		if (item->fix == FIX_NONE)
+			continue;
+		pass->staged = pass->staged || item->fix == FIX_BOOT;
+		if (pass->wrong == 0 && !err->code && wrong == 0)
 			(void)snprintf(pass->first, sizeof(pass->first), "%s: %s: want %s, have %s", layer, item->key,
 				       item->want, item->have);
+		wrong++;
 	}
+	pass->hold = pass->hold || waits_for_boot(report);
+	/* An error is mostly about one of the items, and counts for itself only where there is none. */
+	pass->wrong += wrong == 0 && err->code ? 1 : wrong;
 }
 
 static struct converge_result
@@ -150,9 +187,9 @@ conclude(const struct pass *pass)
 
 	if (pass->wrong == 0)
 		return result;
-	if (pass->work && !pass->enforce)
+	if (pass->work)
 		result.outcome = GDR__OUTCOME__OUTCOME_WORKING;
-	else if (pass->boot)
+	else if (pass->staged)
 		result.outcome = GDR__OUTCOME__OUTCOME_WANTS_REBOOT;
 	else
 		result.outcome = GDR__OUTCOME__OUTCOME_STUCK;
@@ -160,6 +197,7 @@ conclude(const struct pass *pass)
 		(void)snprintf(result.why, sizeof(result.why), "%s (and %u more)", pass->first, pass->wrong - 1);
 	else
 		(void)snprintf(result.why, sizeof(result.why), "%s", pass->first);
+	utf8_clean(result.why); /* Cut anywhere, and values are what a machine holds. */
 	return result;
 }
 
