@@ -14,11 +14,10 @@ struct keyring {
 	struct zap *zap;
 	zhashx_t *principals; /* key -> struct principal */
 	zhashx_t *tokens;     /* key -> struct token */
-	/* What the ZAP handler learns after the commit. */
+	/* Keys whose place in the tables changed: the ZAP handler learns of them after the commit. */
 	struct word {
 		enum zap_domain domain;
 		char key[KEY_LEN + 1];
-		bool allow;
 	} * words;
 	size_t n_words;
 };
@@ -44,12 +43,11 @@ token_free(void **item)
 }
 
 static void
-say(struct keyring *keyring, enum zap_domain domain, const char *key, bool allow)
+say(struct keyring *keyring, enum zap_domain domain, const char *key)
 {
 	keyring->words = xrealloc(keyring->words, keyring->n_words + 1, sizeof(*keyring->words));
 	struct word *word = &keyring->words[keyring->n_words++];
 	word->domain = domain;
-	word->allow = allow;
 	(void)snprintf(word->key, sizeof(word->key), "%s", key);
 }
 
@@ -87,13 +85,15 @@ keyring_free(struct keyring *keyring)
 void
 keyring_clear(struct keyring *keyring)
 {
+	/* Whom the reload does not bring back is shut out when it is done; nobody who stays is refused meanwhile, for
+	 * a refused agent does not come back by itself. */
+	keyring->n_words = 0;
 	for (struct principal *p = zhashx_first(keyring->principals); p; p = zhashx_next(keyring->principals))
-		zap_deny(keyring->zap, domain_of(p), p->key);
+		say(keyring, domain_of(p), p->key);
 	for (struct token *t = zhashx_first(keyring->tokens); t; t = zhashx_next(keyring->tokens))
-		zap_deny(keyring->zap, ZAP_ENROL, t->key);
+		say(keyring, ZAP_ENROL, t->key);
 	zhashx_purge(keyring->principals);
 	zhashx_purge(keyring->tokens);
-	keyring->n_words = 0;
 }
 
 void
@@ -104,7 +104,7 @@ keyring_load_principal(struct keyring *keyring, const struct principal *from)
 	*principal = *from;
 	principal->name = xstrdup(from->name);
 	zhashx_update(keyring->principals, principal->key, principal);
-	say(keyring, domain_of(principal), principal->key, true);
+	say(keyring, domain_of(principal), principal->key);
 }
 
 void
@@ -115,7 +115,7 @@ keyring_load_token(struct keyring *keyring, const struct token *from)
 	*token = *from;
 	token->node = from->node ? xstrdup(from->node) : NULL;
 	zhashx_update(keyring->tokens, token->key, token);
-	say(keyring, ZAP_ENROL, token->key, true);
+	say(keyring, ZAP_ENROL, token->key);
 }
 
 const struct principal *
@@ -166,7 +166,7 @@ keyring_remove(struct keyring *keyring, const char *key, struct err *err)
 	int rc = store_delete_principal(keyring->store, key, err);
 	if (rc < 0)
 		return rc;
-	say(keyring, domain_of(principal), key, false);
+	say(keyring, domain_of(principal), key);
 	zhashx_delete(keyring->principals, key);
 	return 0;
 }
@@ -189,7 +189,7 @@ keyring_spend_token(struct keyring *keyring, const char *key, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	say(keyring, ZAP_ENROL, key, false);
+	say(keyring, ZAP_ENROL, key);
 	zhashx_delete(keyring->tokens, key);
 	return 0;
 }
@@ -216,13 +216,23 @@ keyring_expire(struct keyring *keyring, uint64_t now_ms, struct err *err)
 	return 0;
 }
 
+static bool
+is_in(const struct keyring *keyring, enum zap_domain domain, const char *key)
+{
+	const struct principal *principal = keyring_find(keyring, key);
+
+	if (domain == ZAP_ENROL)
+		return zhashx_lookup(keyring->tokens, key) != NULL;
+	return principal && domain_of(principal) == domain;
+}
+
 void
 keyring_committed(struct keyring *keyring)
 {
 	for (size_t i = 0; i < keyring->n_words; i++) {
 		const struct word *word = &keyring->words[i];
 
-		if (word->allow)
+		if (is_in(keyring, word->domain, word->key))
 			zap_allow(keyring->zap, word->domain, word->key);
 		else
 			zap_deny(keyring->zap, word->domain, word->key);

@@ -220,6 +220,8 @@ handle(void *arg)
 		if (items[1].revents)
 			answer(zap);
 	}
+	/* At once, and not when the closed socket is reaped: another handler may follow. */
+	(void)zmq_unbind(zap->socket, ZAP_ENDPOINT);
 	(void)zmq_close(zap->socket);
 	(void)zmq_close(zap->stop);
 	return NULL;
@@ -252,13 +254,33 @@ start(struct zap *zap)
 	zap->stopper = bound(ZMQ_PAIR, STOP_ENDPOINT, true);
 	zap->stop = bound(ZMQ_PAIR, STOP_ENDPOINT, false);
 	if (!zap->socket || !zap->stopper || !zap->stop)
-		return -errno;
+		return -EADDRINUSE; /* One handler a process; nothing else makes an inproc endpoint fail. */
 	/* Signals are the main thread's. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_BLOCK, &all, &old);
 	int rc = pthread_create(&zap->thread, NULL, handle, zap);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return -rc;
+}
+
+static void
+close_socket(void *socket, const char *bound_to)
+{
+	if (socket && bound_to)
+		(void)zmq_unbind(socket, bound_to);
+	if (socket)
+		(void)zmq_close(socket);
+}
+
+static void
+free_sets(struct zap *zap)
+{
+	for (int d = 0; d < ZAP_DOMAINS; d++)
+		zhashx_destroy(&zap->allowed[d]);
+	zhashx_destroy(&zap->rejected);
+	zlistx_destroy(&zap->pending);
+	(void)pthread_mutex_destroy(&zap->lock);
+	free(zap);
 }
 
 int
@@ -275,8 +297,13 @@ zap_open(size_t max_pending, struct zap **out, struct err *err)
 	zlistx_set_destructor(zap->pending, pending_free);
 	zap->max_pending = max_pending;
 	int rc = start(zap);
-	if (rc < 0)
+	if (rc < 0) {
+		close_socket(zap->socket, ZAP_ENDPOINT);
+		close_socket(zap->stopper, STOP_ENDPOINT);
+		close_socket(zap->stop, NULL);
+		free_sets(zap);
 		return err_set(err, rc, "cannot start the ZAP handler: %s", strerror(-rc));
+	}
 	*out = zap;
 	return 0;
 }
@@ -288,13 +315,8 @@ zap_close(struct zap *zap)
 		return;
 	(void)zmq_send(zap->stopper, "", 0, 0);
 	(void)pthread_join(zap->thread, NULL);
-	(void)zmq_close(zap->stopper);
-	for (int d = 0; d < ZAP_DOMAINS; d++)
-		zhashx_destroy(&zap->allowed[d]);
-	zhashx_destroy(&zap->rejected);
-	zlistx_destroy(&zap->pending);
-	(void)pthread_mutex_destroy(&zap->lock);
-	free(zap);
+	close_socket(zap->stopper, STOP_ENDPOINT);
+	free_sets(zap);
 }
 
 int
