@@ -12,15 +12,18 @@
 #include "controller/keyring.h"
 #include "proto/wire.pb-c.h"
 
-#define FRAMES_A_TURN 512   /* One commit for all of them. */
-#define CLONE_RETRY   60000 /* ms: two machines with one key do not flap faster. */
+#define FRAMES_A_TURN 512     /* One commit for all of them. */
+#define CLONE_RETRY   60000   /* ms: two machines with one key do not flap faster. */
+#define RETIRED_GRACE 5000    /* ms, at most; half a lease where that is less. */
+#define BURST_US      5000000 /* What a session may send at once: that of so long. */
 
 struct session {
 	struct wire_peer peer;
 	char id[33]; /* Routing id in hex: the table's key. */
 	char *node;
-	int64_t heard_ms; /* zclock_mono() */
-	bool retired;     /* A newer Hello of this node came on another connection. */
+	int64_t heard_ms;   /* zclock_mono() */
+	int64_t retired_ms; /* A newer Hello of this node came on another connection; 0: none. */
+	int64_t paid_us;    /* For the frames that it has sent: see is_flooding(). */
 };
 
 struct agents {
@@ -37,6 +40,7 @@ struct agents {
 	struct log_burst garbage;
 	struct log_burst impostors;
 	struct log_burst clones;
+	struct log_burst floods;
 };
 
 static void
@@ -114,6 +118,15 @@ send_lease_ok(struct agents *agents, const struct session *session, struct node 
 	send_down(agents, &session->peer, &down);
 }
 
+/* NULL: none, or one of the key that the node had before. */
+static const struct session *
+session_of(struct agents *agents, const struct node *node)
+{
+	const struct session *session = zhashx_lookup(agents->current, node->name);
+
+	return session && node->key && strcmp(session->peer.key, node->key) == 0 ? session : NULL;
+}
+
 void
 agents_flush(struct agents *agents)
 {
@@ -121,7 +134,7 @@ agents_flush(struct agents *agents)
 	struct node **nodes = fleet_touched(agents->fleet, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		const struct session *session = zhashx_lookup(agents->current, nodes[i]->name);
+		const struct session *session = session_of(agents, nodes[i]);
 
 		if (session && nodes[i]->push)
 			send_desired(agents, session, nodes[i]);
@@ -140,15 +153,6 @@ hex_id(const struct wire_peer *peer, char out[33])
 		(void)snprintf(out + 2 * i, 3, "%02x", peer->id[i]);
 }
 
-static struct session *
-find_session(struct agents *agents, const struct wire_peer *peer)
-{
-	char id[33] = "";
-
-	hex_id(peer, id);
-	return zhashx_lookup(agents->sessions, id);
-}
-
 static void
 drop_session(struct agents *agents, struct session *session)
 {
@@ -162,10 +166,24 @@ drop_session(struct agents *agents, struct session *session)
 	zhashx_delete(agents->sessions, session->id);
 }
 
+/* The connection's, if it is this node's: a key may have been removed and accepted as another node meanwhile. */
+static struct session *
+find_session(struct agents *agents, const struct wire_peer *peer, const struct node *node)
+{
+	char id[33] = "";
+
+	hex_id(peer, id);
+	struct session *session = zhashx_lookup(agents->sessions, id);
+	if (!session || strcmp(session->node, node->name) == 0)
+		return session;
+	drop_session(agents, session);
+	return NULL;
+}
+
 static struct session *
 open_session(struct agents *agents, const struct wire_peer *peer, const struct node *node)
 {
-	struct session *session = find_session(agents, peer);
+	struct session *session = find_session(agents, peer, node);
 	struct session *older = zhashx_lookup(agents->current, node->name);
 
 	if (!session) {
@@ -176,8 +194,7 @@ open_session(struct agents *agents, const struct wire_peer *peer, const struct n
 		(void)zhashx_insert(agents->sessions, session->id, session);
 	}
 	if (older && older != session)
-		older->retired = true;
-	session->retired = false;
+		older->retired_ms = zclock_mono();
 	zhashx_update(agents->current, node->name, session);
 	return session;
 }
@@ -216,7 +233,7 @@ take_hello(struct agents *agents, const struct wire_frame *frame, struct node *n
 		send_welcome(agents, &frame->peer, GDR__WELCOME__ANSWER__REFUSED, "this key is another node's", 60000);
 		return;
 	}
-	uint32_t wait = find_session(agents, &frame->peer) ? 0 : wait_for_slot(agents);
+	uint32_t wait = find_session(agents, &frame->peer, node) ? 0 : wait_for_slot(agents);
 	if (wait) {
 		send_welcome(agents, &frame->peer, GDR__WELCOME__ANSWER__BUSY, NULL, wait);
 		return;
@@ -227,38 +244,57 @@ take_hello(struct agents *agents, const struct wire_frame *frame, struct node *n
 	fleet_hello(agents->fleet, node, hello, now_ms());
 }
 
-/* Only sessions may say more than Hello; a retired one is a copy of the node. */
-static struct session *
-speaking_session(struct agents *agents, const struct wire_frame *frame, struct node *node)
+/* A session that was replaced and still speaks is a copy of the node; but what its connection brought before it was
+ * replaced may be read a little later. */
+static void
+take_retired(struct agents *agents, const struct wire_frame *frame, struct node *node, struct session *session)
 {
-	struct session *session = find_session(agents, &frame->peer);
+	int64_t grace = agents->config->lease / 2 < RETIRED_GRACE ? agents->config->lease / 2 : RETIRED_GRACE;
 
-	if (!session) {
-		send_welcome(agents, &frame->peer, GDR__WELCOME__ANSWER__BUSY, NULL, 1);
-		return NULL;
-	}
-	if (session->retired) {
-		log_burst(&agents->clones, "node %s speaks from two places, also from %s: is one a copy of the other?",
-			  node->name, frame->peer.address);
-		fleet_cloned(agents->fleet, node, frame->peer.address, now_ms());
-		send_welcome(agents, &frame->peer, GDR__WELCOME__ANSWER__REFUSED, "another machine uses this key",
-			     CLONE_RETRY);
-		drop_session(agents, session);
-		return NULL;
-	}
-	session->heard_ms = zclock_mono();
-	return session;
+	if (zclock_mono() - session->retired_ms < grace)
+		return;
+	log_burst(&agents->clones, "node %s speaks from two places, also from %s: is one a copy of the other?",
+		  node->name, frame->peer.address);
+	fleet_cloned(agents->fleet, node, frame->peer.address, now_ms());
+	send_welcome(agents, &frame->peer, GDR__WELCOME__ANSWER__REFUSED, "another machine uses this key", CLONE_RETRY);
+	drop_session(agents, session);
+}
+
+/* An agent reports at most once each report_interval and says little else.  What is more than twice that, beyond a burst
+ * of some seconds, is not even looked at: each report is a write. */
+static bool
+is_flooding(const struct agents *agents, struct session *session)
+{
+	int64_t now_us = zclock_mono() * 1000;
+	int64_t price_us = 1000000 / (20 + 2000 / (int64_t)agents->config->report_interval);
+
+	if (session->paid_us < now_us - BURST_US)
+		session->paid_us = now_us - BURST_US;
+	if (session->paid_us > now_us)
+		return true;
+	session->paid_us += price_us;
+	return false;
 }
 
 static void
 take(struct agents *agents, const struct wire_frame *frame, struct node *node, Gdr__FromAgent *up)
 {
+	struct session *session = find_session(agents, &frame->peer, node);
+
+	if (session && session->retired_ms) {
+		take_retired(agents, frame, node, session);
+		return;
+	}
 	if (up->body_case == GDR__FROM_AGENT__BODY_HELLO) {
 		take_hello(agents, frame, node, up->hello);
 		return;
 	}
-	if (!speaking_session(agents, frame, node))
+	/* Only sessions may say more than Hello. */
+	if (!session) {
+		send_welcome(agents, &frame->peer, GDR__WELCOME__ANSWER__BUSY, NULL, 1);
 		return;
+	}
+	session->heard_ms = zclock_mono();
 	if (up->body_case == GDR__FROM_AGENT__BODY_REPORT)
 		fleet_report(agents->fleet, node, &up->report, now_ms());
 	else
@@ -276,6 +312,12 @@ on_one(struct agents *agents, const struct wire_frame *frame)
 		/* Was admitted once, and is nobody's key any more: ZAP is asked at the handshake only. */
 		log_burst(&agents->strangers, "%s: its key was revoked: link cut", frame->peer.address);
 		wire_cut(frame);
+		return;
+	}
+	struct session *session = find_session(agents, &frame->peer, node);
+	if (session && is_flooding(agents, session)) {
+		log_burst(&agents->floods, "node %s (%s): more messages than an agent sends: not read", node->name,
+			  frame->peer.address);
 		return;
 	}
 	auto_pb Gdr__FromAgent *up = (Gdr__FromAgent *)pb_unpack(&gdr__from_agent__descriptor, frame->data, frame->len,
@@ -313,9 +355,11 @@ agents_tick(struct agents *agents)
 	for (struct session *s = zhashx_first(agents->sessions); s; s = zhashx_next(agents->sessions)) {
 		struct node *node = fleet_node(agents->fleet, s->node);
 
-		if (node && !s->retired)
+		bool own = node && node->key && strcmp(s->peer.key, node->key) == 0;
+
+		if (own && !s->retired_ms)
 			node->connected = s->heard_ms > silent;
-		if (!node || s->heard_ms < oldest)
+		if (!own || s->heard_ms < oldest)
 			(void)zlistx_add_end(dead, s);
 	}
 	for (struct session *s = zlistx_first(dead); s; s = zlistx_next(dead))

@@ -3,7 +3,7 @@
 /* agents.h - the agent link on the controller's side: sessions, admission, leases; what is said goes to the fleet.
  *
  * A session is a connection (libzmq's own routing id) whose key is a node's; the newest Hello of a node makes its
- * session the current one.  A session that was replaced and speaks again means that two machines have one key. */
+ * session the current one.  A session that was replaced and goes on speaking means that two machines have one key. */
 
 #include "controller/turn.h"
 #include "proto/config.pb-c.h"
