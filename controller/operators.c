@@ -19,6 +19,7 @@
 
 #define FRAMES_A_TURN 64
 #define DEFAULT_TTL   3600000U
+#define PREFIX_MIN    4 /* Characters that mean a pending key. */
 
 struct operators {
 	struct wire *wire;
@@ -86,8 +87,14 @@ static int
 find_pending(struct operators *operators, const char *what, char out[KEY_LEN + 1], struct err *err)
 {
 	struct zap_pending *pending;
-	size_t n = zap_pending(operators->zap, &pending);
+	size_t n;
 	size_t found = 0;
+
+	/* An unset variable in a script must not let in whoever happens to wait. */
+	if (strlen(what) < PREFIX_MIN)
+		return err_set(err, -EINVAL, "'%s': give at least %d characters of the key or its fingerprint", what,
+			       PREFIX_MIN);
+	n = zap_pending(operators->zap, &pending);
 
 	for (size_t i = 0; i < n; i++) {
 		char fingerprint[KEY_FINGERPRINT_LEN + 1];
@@ -167,6 +174,9 @@ do_reject(struct operators *o, const struct ask *ask, const Gdr__Request *r, str
 	if (find_pending(o, r->node_reject->key, key, err) < 0)
 		return err->code;
 	keys_fingerprint(key, fingerprint);
+	if (keyring_find(o->keyring, key))
+		return err_set(err, -EEXIST, "this key is %s's: it is removed, not rejected",
+			       keyring_find(o->keyring, key)->name);
 	if (ask->dry_run)
 		return 0;
 	zap_forget(o->zap, key, true);
@@ -282,7 +292,9 @@ do_user_add(struct operators *o, const struct ask *ask, const Gdr__Request *r, s
 	const Gdr__UserAdd *add = r->user_add;
 	struct principal principal = { .name = add->name, .role = add->role, .created_ms = ask->now_ms };
 
-	if (!add->name || rules_check_text(&rule, add->name, err) < 0)
+	if (!add->name)
+		return err_set(err, -EINVAL, "a user needs a name");
+	if (rules_check_text(&rule, add->name, err) < 0)
 		return err_wrap(err, "user name");
 	if (!add->has_role)
 		return err_set(err, -EINVAL, "which role? viewer, operator or admin");
@@ -456,24 +468,32 @@ handle(struct operators *operators, const struct principal *who, const Gdr__Requ
 		fleet_remember_answer(operators->fleet, request->idempotency_key, (int)answer->code, answer->message);
 }
 
-static void
-on_one(struct operators *operators, const struct wire_frame *frame)
+static uint8_t *
+too_large(char *id, size_t *len)
 {
-	const struct principal *who = keyring_find(operators->keyring, frame->peer.key);
-	struct err err = { 0 };
-	size_t len;
+	Gdr__Response answer = GDR__RESPONSE__INIT;
 
-	if (!who || who->is_node) {
-		wire_cut(frame);
-		return;
-	}
-	auto_pb Gdr__Request *request = (Gdr__Request *)pb_unpack(&gdr__request__descriptor, frame->data, frame->len,
-								  &err);
+	answer.id = id;
+	conclude(&answer, -E2BIG, "the answer is too large: select fewer nodes, or ask without detail");
+	uint8_t *data = pb_pack(&answer.base, len);
+	free(answer.message);
+	return data;
+}
+
+uint8_t *
+operators_answer(struct operators *operators, const struct wire_peer *peer, const void *asked, size_t asked_len,
+		 size_t *len)
+{
+	const struct principal *who = keyring_find(operators->keyring, peer->key);
+	struct err err = { 0 };
+
+	if (!who || who->is_node)
+		return NULL;
+	auto_pb Gdr__Request *request = (Gdr__Request *)pb_unpack(&gdr__request__descriptor, asked, asked_len, &err);
 	auto_pb Gdr__Response *answer = xcalloc(1, sizeof(*answer));
 	gdr__response__init(answer);
 	if (!request) {
-		log_burst(&operators->garbage, "user %s (%s): not a request: %s", who->name, frame->peer.address,
-			  err.msg);
+		log_burst(&operators->garbage, "user %s (%s): not a request: %s", who->name, peer->address, err.msg);
 		conclude(answer, -EINVAL, "not a request");
 	} else {
 		answer->id = request->id ? xstrdup(request->id) : NULL;
@@ -482,8 +502,24 @@ on_one(struct operators *operators, const struct wire_frame *frame)
 		else
 			handle(operators, who, request, answer);
 	}
-	uint8_t *data = pb_pack(&answer->base, &len);
-	answers_add(&operators->answers, &frame->peer, data, len);
+	uint8_t *data = pb_pack(&answer->base, len);
+	if (*len > WIRE_ANSWER_MAX) {
+		free(data);
+		data = too_large(answer->id, len);
+	}
+	return data;
+}
+
+static void
+on_one(struct operators *operators, const struct wire_frame *frame)
+{
+	size_t len;
+	uint8_t *data = operators_answer(operators, &frame->peer, frame->data, frame->len, &len);
+
+	if (data)
+		answers_add(&operators->answers, &frame->peer, data, len);
+	else
+		wire_cut(frame);
 }
 
 static int

@@ -3,6 +3,9 @@
 /* operators.h - the operators' endpoint: one Request, one Response.  The table in operators.c says which role each
  * request needs; who asks is the connection's key. */
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "controller/turn.h"
 #include "proto/config.pb-c.h"
 
@@ -10,6 +13,7 @@ struct fleet;
 struct keyring;
 struct operators;
 struct wire;
+struct wire_peer;
 struct zap;
 
 /* What a handler may use beside the fleet. */
@@ -22,6 +26,10 @@ struct endpoints {
 struct operators *operators_new(struct wire *wire, struct fleet *fleet, struct keyring *keyring, struct zap *zap,
 				const struct endpoints *endpoints, const struct turn *turn);
 void operators_free(struct operators *operators);
+
+/* The Response to one Request, packed; the caller frees it.  NULL: who asks is no operator (any more). */
+uint8_t *operators_answer(struct operators *operators, const struct wire_peer *peer, const void *asked,
+			  size_t asked_len, size_t *len);
 
 /* After a commit: the answers.  'failed' not NULL: the commit failed, and nothing of this turn was done. */
 void operators_flush(struct operators *operators, const char *failed);
