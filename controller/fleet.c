@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/utf8.h"
 #include "controller/fleet_impl.h"
 #include "controller/keyring.h"
 #include "controller/store.h"
@@ -30,6 +31,7 @@ node_free(void **item)
 	free(node->leave_why);
 	pb_free(node->report ? &node->report->base : NULL);
 	free(node->spec_hash);
+	free(node->wanted);
 	free(node->version);
 	free(node->wait_why);
 	free(node);
@@ -128,7 +130,7 @@ profile_free(void **item)
 	for (size_t i = 0; i < profile->n; i++) {
 		free(profile->revisions[i].author);
 		free(profile->revisions[i].comment);
-		pb_free(&profile->revisions[i].profile->base);
+		pb_free((ProtobufCMessage *)profile->revisions[i].profile); /* NULL if it could not be read. */
 	}
 	free(profile->revisions);
 	free(profile->name);
@@ -216,9 +218,10 @@ fleet_wanted_changed(struct fleet *fleet, struct node *node)
 		pb_hash(&spec->base, hash);
 	/* The mode is a part of what the node should be. */
 	(void)snprintf(all, sizeof(all), "%s/%d", hash, (int)node->mode);
-	if (node->spec_hash && strcmp(node->spec_hash, all) == 0)
+	fleet_set_text(&node->spec_hash, spec ? hash : NULL);
+	if (node->wanted && strcmp(node->wanted, all) == 0)
 		return false;
-	fleet_set_text(&node->spec_hash, all);
+	fleet_set_text(&node->wanted, all);
 	node->generation++;
 	fleet_touch(fleet, node);
 	node->dirty = true;
@@ -230,7 +233,6 @@ Gdr__Desired *
 fleet_desired(struct fleet *fleet, const struct node *node)
 {
 	Gdr__Desired *desired = xcalloc(1, sizeof(*desired));
-	char hash[PB_HASH_LEN + 1];
 
 	gdr__desired__init(desired);
 	desired->node = xstrdup(node->name);
@@ -240,10 +242,7 @@ fleet_desired(struct fleet *fleet, const struct node *node)
 	desired->has_mode = true;
 	desired->mode = node->mode;
 	desired->spec = fleet_spec(fleet, node);
-	if (desired->spec) {
-		pb_hash(&desired->spec->base, hash);
-		desired->spec_hash = xstrdup(hash);
-	}
+	desired->spec_hash = node->spec_hash ? xstrdup(node->spec_hash) : NULL;
 	desired->may_reboot_from = node->grant_boot ? xstrdup(node->grant_boot) : NULL;
 	desired->leave_boot = node->leave_boot ? xstrdup(node->leave_boot) : NULL;
 	return desired;
@@ -269,6 +268,7 @@ fleet_event(struct fleet *fleet, uint64_t now_ms, const char *actor, const char 
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	utf8_clean(text); /* It may have been cut within a character, and parts of it come from agents. */
 	struct store_event event = { .at_ms = now_ms, .actor = actor, .kind = kind, .object = object, .text = text };
 	if (fleet_writing(fleet))
 		(void)store_add_event(fleet->store, &event, &fleet->failed);
@@ -359,16 +359,16 @@ load_profile(void *arg, const struct store_profile *row)
 	struct fleet *fleet = arg;
 	struct err err = { 0 };
 	ProtobufCMessage *document = pb_unpack(&gdr__profile__descriptor, row->document, row->document_len, &err);
-	struct revision *revision = document ? append_revision(fleet, row->name) : NULL;
+	struct revision *revision = append_revision(fleet, row->name);
 
-	if (!revision || revision->number != row->revision || !((Gdr__Profile *)document)->spec)
+	revision->profile = (Gdr__Profile *)document;
+	if (!document || revision->number != row->revision || !revision->profile->spec)
 		return err_set(&fleet->failed, -EBADMSG, "profile %s revision %u cannot be read", row->name,
 			       row->revision);
 	(void)snprintf(revision->hash, sizeof(revision->hash), "%s", row->hash);
 	revision->author = copied(row->author);
 	revision->comment = copied(row->comment);
 	revision->created_ms = row->created_ms;
-	revision->profile = (Gdr__Profile *)document;
 	return 0;
 }
 
@@ -436,6 +436,8 @@ fleet_open(struct store *store, struct keyring *keyring, const Gdr__GdrdConfig *
 	fleet->keyring = keyring;
 	fleet->config = config;
 	fleet->started_ms = now_ms;
+	fleet->patient_since_ms = now_ms;
+	fleet->ticked_ms = now_ms;
 	fleet->nodes = zhashx_new();
 	fleet->profiles = zhashx_new();
 	zhashx_set_destructor(fleet->nodes, node_free);

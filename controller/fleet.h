@@ -39,7 +39,8 @@ struct node {
 	char *leave_why;
 	Gdr__Report *report;           /* NULL: none yet. */
 	uint8_t digest[PB_DIGEST_LEN]; /* Of 'report', once it is committed. */
-	char *spec_hash;               /* Of the spec that is wanted now. */
+	char *spec_hash;               /* Of the spec that is wanted now; NULL: none is. */
+	char *wanted;                  /* The same with the mode: what a generation stands for. */
 
 	/* In memory only. */
 	uint64_t seen_ms;        /* 0: not since gdrd started. */

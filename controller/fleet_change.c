@@ -84,25 +84,34 @@ unknown_profile(struct fleet *fleet, const char *name, struct err *err)
 }
 
 static bool
-is_coming(const Gdr__Apply *apply, const char *name)
+is_newest(const struct profile *profile, const Gdr__Profile *document)
 {
+	return profile && pb_equal(&profile->revisions[profile->n - 1].profile->base, &document->base);
+}
+
+/* How many revisions the profile has once 'apply' is done; 0: there is none of this name. */
+static size_t
+revisions_after(const struct fleet *fleet, const Gdr__Apply *apply, const char *name)
+{
+	const struct profile *profile = fleet_profile(fleet, name);
+	size_t n = profile ? profile->n : 0;
+
 	for (size_t i = 0; apply && i < apply->n_profiles; i++)
-		if (strcmp(apply->profiles[i]->name, name) == 0)
-			return true;
-	return false;
+		if (strcmp(apply->profiles[i]->name, name) == 0 && !is_newest(profile, apply->profiles[i]))
+			return n + 1;
+	return n;
 }
 
 static int
-parse_revision(const char *text, const char *digits, const struct profile *profile, uint32_t *out, struct err *err)
+parse_revision(const char *text, const char *digits, size_t newest, uint32_t *out, struct err *err)
 {
-	char *end = NULL;
-	unsigned long number = strtoul(digits, &end, 10);
+	unsigned long number = strtoul(digits, NULL, 10);
 
-	if (end == digits || *end || number < 1 || number > UINT32_MAX)
+	if (strspn(digits, "0123456789") != strlen(digits) || number < 1 || number > UINT32_MAX)
 		return err_set(err, -EINVAL, "'%s': '%s' is no revision number", text, digits);
-	if (!profile || number > profile->n)
+	if (number > newest)
 		return err_set(err, -ENOENT, "'%s': there is no revision %lu (the newest is %zu)", text, number,
-			       profile ? profile->n : 0);
+			       newest);
 	*out = (uint32_t)number;
 	return 0;
 }
@@ -117,14 +126,14 @@ resolve(struct fleet *fleet, const char *text, const Gdr__Apply *apply, struct r
 		return err_set(err, -EINVAL, "'%s': expected PROFILE or PROFILE@REVISION", text);
 	memcpy(out->name, text, len);
 	out->name[len] = '\0';
-	const struct profile *profile = fleet_profile(fleet, out->name);
-	if (!profile && !is_coming(apply, out->name)) {
+	size_t newest = revisions_after(fleet, apply, out->name);
+	if (newest == 0) {
 		unknown_profile(fleet, out->name, err);
 		return err->code;
 	}
 	if (text[len] == '@')
-		return parse_revision(text, text + len + 1, profile, &out->revision, err);
-	out->revision = profile ? (uint32_t)profile->n : 1;
+		return parse_revision(text, text + len + 1, newest, &out->revision, err);
+	out->revision = (uint32_t)newest;
 	return 0;
 }
 
@@ -169,14 +178,16 @@ check_node(struct fleet *fleet, const Gdr__Apply *apply, const Gdr__Node *node, 
 static int
 check_profiles(const Gdr__Apply *apply, struct err *err)
 {
-	for (size_t i = 0; i < apply->n_profiles; i++) {
-		if (check_profile(apply->profiles[i], err) < 0)
-			return err->code;
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(apply->profiles[i]->name, apply->profiles[j]->name) == 0)
-				return err_set(err, -EINVAL, "profile %s is there twice", apply->profiles[i]->name);
+	zhashx_t *seen = zhashx_new();
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < apply->n_profiles; i++) {
+		rc = check_profile(apply->profiles[i], err);
+		if (rc == 0 && zhashx_insert(seen, apply->profiles[i]->name, apply->profiles[i]) != 0)
+			rc = err_set(err, -EINVAL, "profile %s is there twice", apply->profiles[i]->name);
 	}
-	return 0;
+	zhashx_destroy(&seen);
+	return rc;
 }
 
 static int
@@ -205,7 +216,7 @@ apply_profile(struct fleet *fleet, const struct ask *ask, const Gdr__Profile *do
 	const struct profile *profile = fleet_profile(fleet, document->name);
 	const struct revision *newest = profile ? &profile->revisions[profile->n - 1] : NULL;
 
-	if (newest && pb_equal(&newest->profile->base, &document->base)) {
+	if (is_newest(profile, document)) {
 		changed(ask, "profile", document->name, "unchanged", xasprintf("revision %u", newest->number));
 		return;
 	}
@@ -248,7 +259,7 @@ is_same(const struct node *node, const Gdr__Node *kept, Gdr__Mode mode, const st
 /* A Node document says all that there is to say of its labels, override and mode; a profile that it does not
  * name stays as it is assigned. */
 static void
-apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Node *document)
+apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply, const Gdr__Node *document)
 {
 	struct node *node = fleet_node(fleet, document->name);
 	Gdr__Node *kept = kept_part(document);
@@ -258,7 +269,7 @@ apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Node *document
 	struct err ignored = { 0 }; /* It was checked. */
 
 	if (document->profile)
-		(void)resolve(fleet, document->profile, NULL, &to, &ignored);
+		(void)resolve(fleet, document->profile, apply, &to, &ignored);
 	bool same = is_same(node, kept, mode, &to);
 	if (same || ask->dry_run) {
 		changed(ask, "node", document->name, same ? "unchanged" : done, NULL);
@@ -271,6 +282,8 @@ apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Node *document
 	node->dirty = true;
 	pb_free(&node->document->base);
 	node->document = kept;
+	if (node->mode != mode)
+		fleet_set_text(&node->mode_why, NULL); /* It was said of the other mode. */
 	node->mode = mode;
 	if (to.revision)
 		(void)point_at(node, &to);
@@ -293,7 +306,7 @@ fleet_apply(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply,
 	for (size_t i = 0; i < apply->n_profiles; i++)
 		apply_profile(fleet, ask, apply->profiles[i], apply->comment);
 	for (size_t i = 0; i < apply->n_nodes; i++)
-		apply_node(fleet, ask, apply->nodes[i]);
+		apply_node(fleet, ask, apply, apply->nodes[i]);
 	return 0;
 }
 
@@ -360,6 +373,19 @@ set_label(Gdr__Node *document, const char *key, const char *value)
 	document->labels[document->n_labels++] = entry;
 }
 
+static Gdr__Node *
+labelled(const Gdr__Node *document, const Gdr__NodeLabel *label)
+{
+	Gdr__Node *out = (Gdr__Node *)pb_copy(&document->base);
+
+	for (size_t i = 0; i < label->n_remove; i++)
+		drop_label(out, label->remove[i]);
+	for (size_t i = 0; i < label->n_set; i++)
+		set_label(out, label->set[i]->key, label->set[i]->value);
+	pb_sort_maps(&out->base);
+	return out;
+}
+
 int
 fleet_label(struct fleet *fleet, const struct ask *ask, const Gdr__NodeLabel *label, struct err *err)
 {
@@ -370,13 +396,16 @@ fleet_label(struct fleet *fleet, const struct ask *ask, const Gdr__NodeLabel *la
 	if (rc == 0)
 		rc = fleet_select(fleet, label->of, false, &nodes, &n, err);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		changed(ask, "node", nodes[i]->name, "labelled", NULL);
-		if (ask->dry_run)
+		Gdr__Node *document = labelled(nodes[i]->document, label);
+		bool unchanged = pb_equal(&document->base, &nodes[i]->document->base);
+
+		changed(ask, "node", nodes[i]->name, unchanged ? "unchanged" : "labelled", NULL);
+		if (unchanged || ask->dry_run) {
+			pb_free(&document->base);
 			continue;
-		for (size_t j = 0; j < label->n_remove; j++)
-			drop_label(nodes[i]->document, label->remove[j]);
-		for (size_t j = 0; j < label->n_set; j++)
-			set_label(nodes[i]->document, label->set[j]->key, label->set[j]->value);
+		}
+		pb_free(&nodes[i]->document->base);
+		nodes[i]->document = document;
 		fleet_touch(fleet, nodes[i]);
 		nodes[i]->dirty = true;
 		node_event(fleet, ask, nodes[i], "node.labelled", NULL);

@@ -6,6 +6,7 @@
 #include <czmq.h>
 
 #include "common/err.h"
+#include "common/mem.h"
 #include "controller/fleet.h"
 
 struct selector;
@@ -31,6 +32,8 @@ struct fleet {
 	zhashx_t *nodes;    /* name -> struct node */
 	zhashx_t *profiles; /* name -> struct profile */
 	uint64_t started_ms;
+	uint64_t patient_since_ms; /* Nobody is lost before this and lost_after. */
+	uint64_t ticked_ms;
 	uint64_t trimmed_ms;   /* When old events were last dropped. */
 	struct node **touched; /* Of this turn, each once. */
 	size_t n_touched;
@@ -63,7 +66,7 @@ bool fleet_writing(struct fleet *fleet);
 static inline void
 fleet_set_text(char **field, const char *text)
 {
-	char *copy = text ? strdup(text) : NULL;
+	char *copy = text ? xstrdup(text) : NULL;
 
 	free(*field);
 	*field = copy;
@@ -74,6 +77,8 @@ fleet_set_text(char **field, const char *text)
 /* What 'node' is in now; '*why' and '*remedy' (may be NULL) are the caller's to free. */
 Gdr__NodeState fleet_state(const struct fleet *fleet, const struct node *node, uint64_t now_ms, char **why,
 			   char **remedy);
+/* Its report was measured against what is wanted now. */
+bool fleet_report_is_current(const struct node *node);
 /* Keeps state and since_ms, and notes what an operator would want to find in the events. */
 void fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms);
 

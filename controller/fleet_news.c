@@ -14,10 +14,30 @@
 
 #define TRIM_EVERY_MS 3600000
 
+#define BOOT_ID_MAX    64
+#define CLOCK_JUMP_MS  10000            /* Between two ticks that are a second apart. */
+#define GENERATION_MAX (UINT64_MAX / 4) /* No agent gets that far by being told. */
+
 static bool
 same(const char *a, const char *b)
 {
 	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* As the kernel writes them, but of any form: it is stored, shown and compared. */
+static bool
+is_boot_id(const char *boot_id)
+{
+	const struct rule rule = { .kind = RULE_LABEL, .min = 1, .max = BOOT_ID_MAX };
+	struct err ignored = { 0 };
+
+	return boot_id && rules_check_text(&rule, boot_id, &ignored) == 0;
+}
+
+static unsigned long long
+seconds_since(uint64_t then_ms, uint64_t now_ms)
+{
+	return now_ms > then_ms ? (now_ms - then_ms) / 1000 : 0; /* The clock may have been put back. */
 }
 
 static void
@@ -40,11 +60,11 @@ take_boot(struct fleet *fleet, struct node *node, const char *boot_id, uint64_t 
 {
 	auto_free char *object = xasprintf("node/%s", node->name);
 
-	if (!boot_id || same(node->boot_id, boot_id))
+	if (!is_boot_id(boot_id) || same(node->boot_id, boot_id))
 		return;
 	if (node->grant_boot && !same(node->grant_boot, boot_id)) {
 		fleet_event(fleet, now_ms, object, "node.rebooted", object, "back after %llu s",
-			    (unsigned long long)(now_ms - node->granted_ms) / 1000);
+			    seconds_since(node->granted_ms, now_ms));
 		fleet_set_text(&node->grant_boot, NULL);
 	} else if (node->boot_id) {
 		fleet_event(fleet, now_ms, object, "node.rebooted", object, "without a grant of ours");
@@ -65,7 +85,7 @@ static void
 take_generation(struct fleet *fleet, struct node *node, uint64_t told, uint64_t now_ms)
 {
 	node->told = told;
-	if (told <= node->generation)
+	if (told <= node->generation || told > GENERATION_MAX)
 		return;
 	auto_free char *object = xasprintf("node/%s", node->name);
 	fleet_event(fleet, now_ms, "gdrd", "node.generation-ahead", object,
@@ -74,6 +94,21 @@ take_generation(struct fleet *fleet, struct node *node, uint64_t told, uint64_t 
 	node->generation = told + 1;
 	mark_dirty(fleet, node);
 	mark_push(fleet, node);
+}
+
+/* What it measured under our number is not what that number stands for here: the store was put back from a backup and
+ * the number given out again.  A number of its own makes the two different. */
+static void
+take_content(struct fleet *fleet, struct node *node, const Gdr__Report *news, uint64_t now_ms)
+{
+	if (news->generation != node->generation || same(news->spec_hash, node->spec_hash))
+		return;
+	auto_free char *object = xasprintf("node/%s", node->name);
+	fleet_event(fleet, now_ms, "gdrd", "node.generation-ahead", object,
+		    "its agent knows another content as generation %llu: was the database put back from a backup?",
+		    (unsigned long long)node->generation);
+	node->generation++;
+	mark_dirty(fleet, node);
 }
 
 static void
@@ -105,11 +140,12 @@ fleet_report(struct fleet *fleet, struct node *node, Gdr__Report **report, uint6
 	fleet_touch(fleet, node);
 	node->acknowledge = true;
 	/* From a generation that we never gave out: a liar, or older than a restored backup.  The answer is Desired. */
-	if (news->generation > node->generation || !news->boot_id) {
+	if (news->generation > node->generation || !news->has_outcome || !is_boot_id(news->boot_id)) {
 		node->push = true;
 		return;
 	}
 	take_boot(fleet, node, news->boot_id, now_ms);
+	take_content(fleet, node, news, now_ms);
 	pb_free(node->report ? &node->report->base : NULL);
 	node->report = steal(report);
 	node->dirty_report = true;
@@ -150,6 +186,14 @@ fleet_cloned(struct fleet *fleet, struct node *node, const char *address, uint64
 /* --- joining --------------------------------------------------------------------------------------------- */
 
 static int
+check_room(struct fleet *fleet, const struct node *node, struct err *err)
+{
+	if (node || fleet_size(fleet) < fleet->config->max_nodes)
+		return 0;
+	return err_set(err, -ENOSPC, "the fleet has max_nodes (%u) nodes already", fleet->config->max_nodes);
+}
+
+static int
 check_enrol(struct fleet *fleet, const struct token *token, const char *name, const char *key, struct err *err)
 {
 	const struct rule rule = { .kind = RULE_NAME, .min = 1, .max = 63 };
@@ -169,9 +213,7 @@ check_enrol(struct fleet *fleet, const struct token *token, const char *name, co
 		return err_set(err, -EEXIST,
 			       "node '%s' has a key already: only a token made for it (--node %s) replaces it", name,
 			       name);
-	if (!node && fleet_size(fleet) >= fleet->config->max_nodes)
-		return err_set(err, -ENOSPC, "the fleet has max_nodes nodes already");
-	return 0;
+	return check_room(fleet, node, err);
 }
 
 /* 'key' is what 'node' speaks with from now on; an older one is nobody's. */
@@ -188,6 +230,9 @@ give_key(struct fleet *fleet, struct node *node, const char *key, uint64_t now_m
 		return err->code;
 	(void)snprintf(principal.key, sizeof(principal.key), "%s", key);
 	fleet_set_text(&node->key, key);
+	node->cloned = false;
+	if (!node->wanted)
+		(void)fleet_wanted_changed(fleet, node);
 	mark_dirty(fleet, node);
 	return keyring_add(fleet->keyring, &principal, err);
 }
@@ -220,6 +265,8 @@ fleet_accept(struct fleet *fleet, const struct ask *ask, const char *key, const 
 	if (there && there->key)
 		return err_set(err, -EEXIST, "node '%s' has a key already: remove it first, or choose another --name",
 			       name);
+	if (check_room(fleet, there, err) < 0)
+		return err->code;
 	if (ask->dry_run)
 		return 0;
 	struct node *node = fleet_node(fleet, name);
@@ -236,12 +283,20 @@ fleet_accept(struct fleet *fleet, const struct ask *ask, const char *key, const 
 
 /* --- every second ------------------------------------------------------------------------------------------ */
 
+/* What its agent says of this boot and of what is wanted now. */
+static bool
+says(const struct node *node, Gdr__Outcome outcome)
+{
+	return fleet_report_is_current(node) && same(node->report->boot_id, node->boot_id) &&
+	       node->report->outcome == outcome;
+}
+
+/* Only of a node that is there: a grant that nobody takes would keep its place in the budget. */
 static bool
 wants_reboot(const struct node *node)
 {
-	return node->report && !node->grant_boot && node->mode != GDR__MODE__MODE_HOLD &&
-	       node->report->outcome == GDR__OUTCOME__OUTCOME_WANTS_REBOOT &&
-	       node->report->generation == node->generation && same(node->report->boot_id, node->boot_id) &&
+	return node->connected && !node->grant_boot && node->mode != GDR__MODE__MODE_HOLD &&
+	       says(node, GDR__OUTCOME__OUTCOME_WANTS_REBOOT) &&
 	       (node->mode == GDR__MODE__MODE_ENFORCE || node->leave_boot);
 }
 
@@ -249,8 +304,8 @@ wants_reboot(const struct node *node)
 static void
 withdraw(struct fleet *fleet, struct node *node)
 {
-	bool settled = node->report && node->report->outcome != GDR__OUTCOME__OUTCOME_WANTS_REBOOT &&
-		       node->report->generation == node->generation && same(node->report->boot_id, node->boot_id);
+	bool settled = says(node, GDR__OUTCOME__OUTCOME_SETTLED) || says(node, GDR__OUTCOME__OUTCOME_WORKING) ||
+		       says(node, GDR__OUTCOME__OUTCOME_STUCK);
 
 	if (!node->grant_boot || (!settled && node->mode != GDR__MODE__MODE_HOLD))
 		return;
@@ -326,9 +381,24 @@ grant_reboots(struct fleet *fleet, uint64_t now_ms)
 	}
 }
 
+/* A clock that jumped, or a gdrd that stood still, says nothing about agents: they get their time anew. */
+static void
+watch_clock(struct fleet *fleet, uint64_t now_ms)
+{
+	bool back = now_ms < fleet->ticked_ms;
+
+	if (back || now_ms - fleet->ticked_ms > CLOCK_JUMP_MS)
+		fleet->patient_since_ms = now_ms;
+	for (struct node *node = back ? fleet_first(fleet) : NULL; node; node = fleet_next(fleet))
+		if (node->seen_ms > now_ms)
+			node->seen_ms = now_ms;
+	fleet->ticked_ms = now_ms;
+}
+
 void
 fleet_tick(struct fleet *fleet, uint64_t now_ms)
 {
+	watch_clock(fleet, now_ms);
 	(void)keyring_expire(fleet->keyring, now_ms, &fleet->failed);
 	if (now_ms - fleet->trimmed_ms >= TRIM_EVERY_MS && fleet_writing(fleet)) {
 		fleet->trimmed_ms = now_ms;

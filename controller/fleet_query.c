@@ -359,38 +359,90 @@ fleet_query_events(struct fleet *fleet, const struct ask *ask, const Gdr__EventQ
 
 /* --- drift ------------------------------------------------------------------------------------------------------------ */
 
-static bool
-same_text(const char *a, const char *b)
+/* One wrong item of one node; sorted, equal ones stand together: a node may report tens of thousands. */
+struct wrong {
+	const struct node *node;
+	const char *layer;
+	const Gdr__Item *item;
+	size_t place; /* Of the node in the order of names, as everything keeps it. */
+};
+struct wrongs {
+	struct wrong *all;
+	size_t n;
+	size_t room;
+};
+
+static int
+text_order(const char *a, const char *b)
 {
-	return strcmp(a ? a : "", b ? b : "") == 0;
+	return strcmp(a ? a : "", b ? b : "");
+}
+
+static int
+by_content(const struct wrong *a, const struct wrong *b)
+{
+	int order = text_order(a->layer, b->layer);
+
+	order = order ? order : text_order(a->item->key, b->item->key);
+	order = order ? order : text_order(a->item->want, b->item->want);
+	return order ? order : text_order(a->item->have, b->item->have);
+}
+
+static int
+by_content_and_place(const void *a, const void *b)
+{
+	const struct wrong *x = a;
+	const struct wrong *y = b;
+	int order = by_content(x, y);
+
+	return order ? order : (x->place > y->place) - (x->place < y->place);
 }
 
 static void
-count_item(Gdr__Response *answer, const struct node *node, const char *layer, const Gdr__Item *item)
+collect_wrong(struct wrongs *wrongs, const struct node *node, size_t place)
 {
-	Gdr__DriftView *view = NULL;
+	const Gdr__Report *report = node->report;
 
-	for (size_t i = 0; i < answer->n_drift && !view; i++) {
-		Gdr__DriftView *other = answer->drift[i];
+	for (size_t i = 0; report && i < report->n_layers; i++)
+		for (size_t j = 0; j < report->layers[i]->n_items; j++) {
+			if (report->layers[i]->items[j]->fix == GDR__FIX__FIX_NONE)
+				continue;
+			if (wrongs->n == wrongs->room) {
+				wrongs->room = 2 * wrongs->room + 64;
+				wrongs->all = xrealloc(wrongs->all, wrongs->room, sizeof(*wrongs->all));
+			}
+			wrongs->all[wrongs->n++] = (struct wrong){ node, report->layers[i]->name,
+								   report->layers[i]->items[j], place };
+		}
+}
 
-		if (same_text(other->layer, layer) && same_text(other->key, item->key) &&
-		    same_text(other->want, item->want) && same_text(other->have, item->have))
-			view = other;
+static Gdr__DriftView *
+new_drift(const struct wrong *wrong)
+{
+	Gdr__DriftView *view = xcalloc(1, sizeof(*view));
+
+	gdr__drift_view__init(view);
+	view->layer = copied(wrong->layer);
+	view->key = copied(wrong->item->key);
+	view->want = copied(wrong->item->want);
+	view->have = copied(wrong->item->have);
+	view->has_fix = view->has_count = true;
+	view->fix = wrong->item->fix;
+	return view;
+}
+
+static void
+count_wrong(Gdr__Response *answer, const struct wrongs *wrongs)
+{
+	answer->drift = xcalloc(wrongs->n + 1, sizeof(*answer->drift));
+	for (size_t i = 0; i < wrongs->n; i++) {
+		if (i == 0 || by_content(&wrongs->all[i - 1], &wrongs->all[i]) != 0)
+			answer->drift[answer->n_drift++] = new_drift(&wrongs->all[i]);
+		Gdr__DriftView *view = answer->drift[answer->n_drift - 1];
+		view->count++;
+		if (view->n_nodes < DRIFT_NODES_MAX)
+			ADD(view->nodes, view->n_nodes, xstrdup(wrongs->all[i].node->name));
 	}
-	if (!view) {
-		view = xcalloc(1, sizeof(*view));
-		gdr__drift_view__init(view);
-		view->layer = copied(layer);
-		view->key = copied(item->key);
-		view->want = copied(item->want);
-		view->have = copied(item->have);
-		view->has_fix = view->has_count = true;
-		view->fix = item->fix;
-		ADD(answer->drift, answer->n_drift, view);
-	}
-	view->count++;
-	if (view->n_nodes < DRIFT_NODES_MAX)
-		ADD(view->nodes, view->n_nodes, xstrdup(node->name));
 }
 
 static int
@@ -410,20 +462,18 @@ fleet_query_drift(struct fleet *fleet, const struct ask *ask, const Gdr__DriftQu
 {
 	auto_free struct node **nodes = NULL;
 	Gdr__Response *answer = ask->answer;
+	struct wrongs wrongs = { 0 };
 	size_t n;
 	int rc = fleet_select(fleet, query->of, true, &nodes, &n, err);
 
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		const Gdr__Report *report = nodes[i]->report;
-
-		for (size_t j = 0; report && j < report->n_layers; j++)
-			for (size_t k = 0; k < report->layers[j]->n_items; k++)
-				if (report->layers[j]->items[k]->fix != GDR__FIX__FIX_NONE)
-					count_item(answer, nodes[i], report->layers[j]->name,
-						   report->layers[j]->items[k]);
-	}
-	if (answer->n_drift)
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		collect_wrong(&wrongs, nodes[i], i);
+	if (wrongs.n > 0) {
+		qsort(wrongs.all, wrongs.n, sizeof(*wrongs.all), by_content_and_place);
+		count_wrong(answer, &wrongs);
 		qsort(answer->drift, answer->n_drift, sizeof(*answer->drift), by_count);
+	}
+	free(wrongs.all);
 	return rc;
 }
 

@@ -21,10 +21,23 @@ judged(Gdr__NodeState state, char *why, const char *remedy)
 }
 
 static bool
+same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool
+fleet_report_is_current(const struct node *node)
+{
+	const Gdr__Report *report = node->report;
+
+	return report && report->generation == node->generation && same(report->spec_hash, node->spec_hash);
+}
+
+static bool
 is_lost(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 {
-	/* Nobody is lost before gdrd itself has waited for so long. */
-	uint64_t seen = node->seen_ms > fleet->started_ms ? node->seen_ms : fleet->started_ms;
+	uint64_t seen = node->seen_ms > fleet->patient_since_ms ? node->seen_ms : fleet->patient_since_ms;
 
 	return now_ms > seen + fleet->config->lost_after;
 }
@@ -112,11 +125,13 @@ judge(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 	if (!node->profile)
 		return judged(GDR__NODE_STATE__NODE_UNASSIGNED, xstrdup("no profile"),
 			      "`gdrctl node assign NODE PROFILE`");
-	if (!node->report || node->report->generation != node->generation)
+	if (!fleet_report_is_current(node))
 		return judged(
 			GDR__NODE_STATE__NODE_CONVERGING,
 			xasprintf("generation %llu has not been measured yet", (unsigned long long)node->generation),
 			NULL);
+	if (!same(node->report->boot_id, node->boot_id))
+		return judged(GDR__NODE_STATE__NODE_CONVERGING, xstrdup("this boot has not been measured yet"), NULL);
 	return by_report(node);
 }
 
