@@ -128,8 +128,8 @@ a_burst_is_two_lines(void **state)
 	auto_free char *first = logged();
 	assert_string_equal(first, "<4>bad frame 0\n");
 
-	burst.first_ms -= 3000; /* It began 3 s ago, and was last seen 2 s ago. */
-	burst.last_ms -= 2000;
+	burst.last_ms -= 2000; /* Last seen 2 s ago, after a second. */
+	burst.first_ms = burst.last_ms - 1000;
 	log_burst_tick(&burst);
 	log_burst_tick(&burst);
 	auto_free char *second = logged();
