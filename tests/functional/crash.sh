@@ -68,6 +68,12 @@ expect 1 "$BIN/gdrd" --config "$WORK/gdrd.yaml" backup "$WORK/backup.db"
 expect 0 ctl export
 exported=$OUT
 
+note 'after the backup, a change'
+printf 'kind: Node\nname: n1\nprofile: vela-a100\noverride: {hugepages: {count: 600}}\n' >"$WORK/n1.yaml"
+expect 0 ctl apply -f "$WORK/n1.yaml"
+within 20 pages_are n1 300
+expect 0 ctl status --wait --timeout "$((30 * PATIENCE))s"
+
 note 'the controller is away: the hosts hold what they are'
 stop gdrd
 want=$(pages n2)
@@ -87,4 +93,5 @@ within 30 ctl status
 expect 0 ctl export
 [ "$exported" = "$OUT" ] || broken 'the backup is not what was exported'
 [ "$boots" = "$(boot_of n1) $(boot_of n2)" ] || broken 'a host rebooted for nothing'
+within 20 pages_are n1 "$want"
 note 'done'

@@ -27,9 +27,9 @@ broken() {
 	local log
 	printf '%s: FAILED: %s\n' "$TEST" "$*"
 	printf -- '--- last command: exit %s\n%s\n%s\n' "$RC" "${OUT:0:3000}" "${ERR:0:3000}"
-	for log in "$WORK"/*.log; do
-		[ -e "$log" ] && printf -- '--- %s\n' "$log" && tail -n 15 "$log"
-	done
+	while IFS= read -r log; do
+		[ -s "$log" ] && printf -- '--- %s\n' "$log" && tail -n 15 "$log"
+	done < <(find "$WORK" -name '*.log')
 	exit 1
 }
 
@@ -59,6 +59,11 @@ complains() {
 # one_line: the last command complained in a single line.
 one_line() {
 	[ "$(grep -c . <<<"$ERR")" -eq 1 ] || broken 'expected one line of complaint'
+}
+
+# one_error: the same of a program that logs.
+one_error() {
+	[ "$(grep -c ' error: ' <<<"$ERR")" -eq 1 ] || broken 'expected one line of error'
 }
 
 # within SECONDS COMMAND...: it succeeds, at the latest then.
@@ -93,11 +98,7 @@ spawn() {
 }
 
 alive() {
-	[ -n "${PID[$1]-}" ] && [ -d "/proc/${PID[$1]}" ] && ! grep -q '^State:.Z' "/proc/${PID[$1]}/status" 2>/dev/null
-}
-
-dead() {
-	! alive "$1"
+	[ -n "${PID[$1]-}" ] && grep -q '^State:.[^ZX]' "/proc/${PID[$1]}/status" 2>/dev/null
 }
 
 # stop NAME [SIGNAL]: and waits until it is gone.
@@ -126,8 +127,8 @@ finish() {
 		# Its whole session: what it started itself must not outlive the test.
 		kill -KILL -- "-${PID[$name]}" 2>/dev/null
 	done
-	if grep -lE 'ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:' "$WORK"/*.log "$WORK"/hosts/*/*.log 2>/dev/null; then
-		echo "$TEST: FAILED: a sanitizer complained (the logs above, in $WORK)"
+	if find "$WORK" -name '*.log' -exec grep -E -A 20 'ERROR: (Address|Leak)Sanitizer|runtime error:' {} + ; then
+		echo "$TEST: FAILED: a sanitizer complained; everything is kept in $WORK"
 		exit 1
 	fi
 	if [ $code -eq 0 ] || [ $code -eq 77 ]; then
@@ -193,6 +194,7 @@ host_make() {
 	tree=$(root_of "$1")
 	mkdir -p "$WORK/hosts"
 	expect 0 "$BIN/gdr-simhost" create "$tree" --name "$1" --check-interval 1s
+	echo 'retry: 2s' >>"$tree/etc/gdrfleet/agent.yaml"
 	expect 0 ctl token create --node "$1"
 	(umask 077 && printf '%s\n' "$OUT" >"$WORK/$1.token")
 	expect 0 "$BIN/gdr-agent" --config "$tree/etc/gdrfleet/agent.yaml" join "$WORK/$1.token"
@@ -217,7 +219,7 @@ half_of() {
 	local tree pid arguments
 	tree=$(root_of "$1")
 	for pid in /proc/[0-9]*; do
-		mapfile -d '' -t arguments <"$pid/cmdline" 2>/dev/null || continue
+		mapfile -d '' -t arguments 2>/dev/null <"$pid/cmdline" || continue
 		[[ "${arguments[0]-}" == */gdr-agent && " ${arguments[*]} " == *" $tree/"*" $2 "* ]] && basename "$pid" && return
 	done
 	return 1
@@ -251,7 +253,7 @@ fleet() {
 	for name; do
 		host_up "$name"
 	done
-	expect 0 ctl node assign vela-a100 "$@"
+	expect 0 ctl node assign "$@" vela-a100
 }
 
 # check_of NAME [ARGUMENT...]: the host's own `gdr-agent check`.
