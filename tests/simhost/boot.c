@@ -185,15 +185,14 @@ static void
 bring_up_pci(struct tree *next, const struct sim *sim, const char *cmdline, bool nouveau)
 {
 	static const char *const drivers[] = { "pcieport", "vfio-pci", "mlx5_core", "ixgbe", "nvme", "ahci", "ast" };
-	struct pci_model *model = xcalloc(1, sizeof(*model));
-	auto_free struct pci_model *owned = model;
+	auto_free struct pci_model *model = xcalloc(1, sizeof(*model));
 	struct pci_boot how;
 
 	boot_pci(sim, next, &how);
-	auto_free char *no_dt = how.no_dt;
 	pci_model_build(model, sim);
-	if (no_dt && !*no_dt) {
-		how.no_dt = no_dt = (free(no_dt), xstrdup(pci_model_gdr_port(model)));
+	if (how.no_dt && !*how.no_dt) {
+		free(how.no_dt);
+		how.no_dt = xstrdup(pci_model_gdr_port(model));
 	}
 	pci_sysfs_write(next, model, &how);
 	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
@@ -206,6 +205,7 @@ bring_up_pci(struct tree *next, const struct sim *sim, const char *cmdline, bool
 		if (driver)
 			(void)pci_bind(next, model->devs[i].address, driver);
 	}
+	free(how.no_dt);
 }
 
 /* --- /proc and what is left of /sys ------------------------------------------------------------ */

@@ -39,11 +39,9 @@ each_device(const struct sim *sim, bool (*which)(const struct pci_dev *dev),
 	    int (*act)(const struct sim *sim, const struct pci_dev *dev, bool broken, struct err *err), bool broken,
 	    struct err *err)
 {
-	struct pci_model *model = xcalloc(1, sizeof(*model));
-	auto_free struct pci_model *owned = model;
+	auto_free struct pci_model *model = xcalloc(1, sizeof(*model));
 	int rc = 0;
 
-	(void)owned;
 	pci_model_build(model, sim);
 	for (size_t i = 0; i < model->n && rc == 0; i++)
 		if (which(&model->devs[i]))
@@ -96,10 +94,8 @@ ats(const struct sim *sim, const char *value, bool broken, struct err *err)
 static char *
 port_of(const struct sim *sim, const char *value)
 {
-	struct pci_model *model = xcalloc(1, sizeof(*model));
-	auto_free struct pci_model *owned = model;
+	auto_free struct pci_model *model = xcalloc(1, sizeof(*model));
 
-	(void)owned;
 	pci_model_build(model, sim);
 	return xstrdup(*value ? value : pci_model_gdr_port(model));
 }

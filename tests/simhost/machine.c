@@ -63,12 +63,6 @@ write_nodes(struct tree *tree)
 	tree_printf(tree, "cpu/online", "0-%u\n", CPUS - 1);
 	tree_printf(tree, "cpu/present", "0-%u\n", CPUS - 1);
 	tree_printf(tree, "cpu/possible", "0-%u\n", CPUS - 1);
-	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
-		tree_cd(tree, "sys/devices/system/cpu/cpu%u/topology", cpu);
-		tree_printf(tree, "physical_package_id", "%u\n", cpu % CORES / 24);
-		tree_printf(tree, "core_id", "%u\n", cpu % 24);
-		tree_printf(tree, "thread_siblings_list", "%u,%u\n", cpu % CORES, cpu % CORES + CORES);
-	}
 	tree_cd(tree, "sys/devices/system/node");
 	tree_printf(tree, "online", "0-1\n");
 	tree_printf(tree, "possible", "0-1\n");
@@ -87,6 +81,14 @@ write_nodes(struct tree *tree)
 
 /* --- firmware ---------------------------------------------------------------------------------- */
 
+/* ACPI's names are padded, not ended. */
+static void
+put_name(unsigned char *p, const char *name)
+{
+	while (*name)
+		*p++ = (unsigned char)*name++;
+}
+
 static void
 put32(unsigned char *p, uint32_t value)
 {
@@ -103,9 +105,9 @@ write_dmar(struct tree *tree)
 
 	put32(table + 4, sizeof(table));
 	table[8] = 1;
-	memcpy(table + 10, "ALASKAA M I     ", 14);
+	put_name(table + 10, "ALASKAA M I   ");
 	put32(table + 24, 1);
-	memcpy(table + 28, "INTL", 4);
+	put_name(table + 28, "INTL");
 	put32(table + 32, 0x20091013);
 	table[36] = 45; /* 46 bits of address. */
 	table[37] = 1;  /* Interrupt remapping. */

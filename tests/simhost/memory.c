@@ -211,7 +211,8 @@ sync_size(const struct tree *tree, struct memory *memory, enum page_size size)
 {
 	auto_free char *whole = xasprintf("sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages",
 					  memory_kib(size));
-	long long had = (long long)(memory->pages[size][0] + memory->pages[size][1]);
+	uint64_t sum = memory->pages[size][0] + memory->pages[size][1];
+	long long had = (long long)sum;
 	long long all = asked(tree, whole);
 	long long usual = size == memory->usual ? asked(tree, "proc/sys/vm/nr_hugepages") : had;
 

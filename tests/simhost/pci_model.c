@@ -273,7 +273,7 @@ add(struct pci_model *model, const struct pci_kind *kind, unsigned bus, unsigned
 
 static void
 add_bridge(struct pci_model *model, const struct pci_kind *kind, unsigned bus, unsigned slot, unsigned fn,
-	   uint8_t buses[2])
+	   const uint8_t buses[2])
 {
 	struct pci_dev *dev = add(model, kind, bus, slot, fn);
 
@@ -281,7 +281,7 @@ add_bridge(struct pci_model *model, const struct pci_kind *kind, unsigned bus, u
 	dev->subordinate = buses[1];
 }
 
-#define BUSES(first, last) ((uint8_t[]){ (uint8_t)(first), (uint8_t)(last) })
+#define BUSES(first, last) ((const uint8_t[]){ (uint8_t)(first), (uint8_t)(last) })
 
 /* Platform devices: PCH with BMC and management NIC. */
 static void
@@ -410,6 +410,19 @@ place_all(struct pci_model *model)
 	}
 }
 
+/* Functions of one slot; each device has at most a few neighbours on its bus. */
+static void
+mark_multi(struct pci_model *model)
+{
+	for (size_t i = 0; i < model->n * model->n; i++) {
+		struct pci_dev *a = &model->devs[i / model->n];
+		const struct pci_dev *b = &model->devs[i % model->n];
+
+		if (a != b && a->bus == b->bus && a->slot == b->slot)
+			a->multi = true;
+	}
+}
+
 void
 pci_model_build(struct pci_model *model, const struct sim *sim)
 {
@@ -432,11 +445,7 @@ pci_model_build(struct pci_model *model, const struct sim *sim)
 			add_nvswitches(model, 0xb4, 6);
 		add_group(model, roots[i], left > 2 ? 2 : left, nic[i]);
 	}
-	for (size_t i = 0; i < model->n; i++)
-		for (size_t j = 0; j < model->n; j++)
-			if (i != j && model->devs[i].bus == model->devs[j].bus &&
-			    model->devs[i].slot == model->devs[j].slot)
-				model->devs[i].multi = true;
+	mark_multi(model);
 	place_all(model);
 }
 

@@ -198,6 +198,11 @@ bridge_header(const struct pci_dev *dev, uint8_t *space)
 	const uint64_t *mem = dev->mem_window;
 	const uint64_t *pref = dev->pref_window;
 
+	w16(space, 0x04, 0x0547);
+	space[0x0c] = 0x10;
+	space[0x0e] = dev->multi ? 0x81 : 0x01;
+	space[0x3c] = 0xff;
+	space[0x3d] = 1;
 	space[0x18] = dev->bus;
 	space[0x19] = dev->secondary;
 	space[0x1a] = dev->subordinate;
@@ -235,6 +240,17 @@ bars(const struct pci_dev *dev, const struct pci_boot *boot, uint8_t *space)
 	}
 }
 
+static void
+endpoint_header(const struct pci_dev *dev, const struct pci_boot *boot, uint8_t *space)
+{
+	w16(space, 0x04, 0x0546);
+	space[0x0c] = 0x10;
+	space[0x0e] = dev->multi ? 0x80 : 0;
+	bars(dev, boot, space);
+	space[0x3c] = 0xff;
+	space[0x3d] = dev->kind->port == NO_EXPRESS ? 0 : 1;
+}
+
 void
 pci_space(const struct pci_dev *dev, const struct pci_boot *boot, uint8_t out[PCI_SPACE])
 {
@@ -242,25 +258,22 @@ pci_space(const struct pci_dev *dev, const struct pci_boot *boot, uint8_t out[PC
 	bool vf = kind->device == 0x101e;
 
 	memset(out, 0, PCI_SPACE);
-	/* A VF has no ids of its own: the kernel makes them up from its PF. */
+	/* A VF has no ids and no BARs of its own: the kernel makes them up from its PF. */
 	w16(out, 0x00, vf ? 0xffff : kind->vendor);
 	w16(out, 0x02, vf ? 0xffff : kind->device);
-	w16(out, 0x04, vf ? 0x0004 : pci_is_bridge(dev) ? 0x0547 : 0x0546);
 	out[0x08] = kind->revision;
 	out[0x09] = (uint8_t)kind->class_code;
 	out[0x0a] = (uint8_t)(kind->class_code >> 8);
 	out[0x0b] = (uint8_t)(kind->class_code >> 16);
-	out[0x0c] = vf ? 0 : 0x10;
-	out[0x0e] = (uint8_t)((pci_is_bridge(dev) ? 1U : 0U) | (dev->multi && !vf ? 0x80U : 0U));
-	if (pci_is_bridge(dev)) {
+	if (vf)
+		w16(out, 0x04, 0x0004);
+	else if (pci_is_bridge(dev))
 		bridge_header(dev, out);
-	} else {
-		if (!vf)
-			bars(dev, boot, out);
+	else
+		endpoint_header(dev, boot, out);
+	if (!pci_is_bridge(dev)) {
 		w16(out, 0x2c, kind->sub_vendor);
 		w16(out, 0x2e, kind->sub_device);
 	}
-	out[0x3c] = vf ? 0 : 0xff;
-	out[0x3d] = vf || kind->port == NO_EXPRESS ? 0 : 1;
 	capabilities(dev, boot, out);
 }

@@ -61,9 +61,6 @@ add_ids(struct tree *tree, const struct pci_dev *dev)
 	tree_printf(tree, "subsystem_vendor", "0x%04x\n", kind->sub_vendor);
 	tree_printf(tree, "subsystem_device", "0x%04x\n", kind->sub_device);
 	tree_printf(tree, "revision", "0x%02x\n", kind->revision);
-	tree_printf(tree, "modalias", "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n", kind->vendor, kind->device,
-		    kind->sub_vendor, kind->sub_device, kind->class_code >> 16, kind->class_code >> 8 & 0xff,
-		    kind->class_code & 0xff);
 }
 
 static void
@@ -88,10 +85,6 @@ add_controls(struct tree *tree, const struct pci_dev *dev, const struct pci_boot
 {
 	tree_printf(tree, "enable", "0\n");
 	tree_printf(tree, "driver_override", "(null)\n");
-	tree_printf(tree, "power_state", "D0\n");
-	tree_printf(tree, "msi_bus", "1\n");
-	if (dev->kind->port == ENDPOINT)
-		tree_printf(tree, "reset_method", "%s\n", pci_is_gpu(dev) ? "flr bus" : "flr");
 	if (dev->kind->total_vfs && !boot->no_sriov) {
 		tree_printf(tree, "sriov_totalvfs", "%u\n", dev->kind->total_vfs);
 		tree_printf(tree, "sriov_numvfs", "0\n");
@@ -110,7 +103,6 @@ join_group(struct tree *tree, const struct pci_dev *dev, const struct pci_boot *
 	tree_link(tree, "iommu_group", folder);
 	tree_cd(tree, "%s", folder);
 	tree_printf(tree, "type", "%s\n", boot->passthrough ? "identity" : "DMA-FQ");
-	tree_printf(tree, "reserved_regions", "0x00000000fee00000 0x00000000feefffff msi\n");
 	auto_free char *member = xasprintf("devices/%s", dev->address);
 	tree_link(tree, member, dev->path);
 }

@@ -74,10 +74,11 @@ get(const struct space *space, unsigned at)
 int
 register_peek(const struct sim *sim, const char *address, const char *where, unsigned *out, struct err *err)
 {
-	struct space space;
+	struct space space = { .fd = -1 };
+	int rc = open_space(sim, address, &space, err);
 
-	if (open_space(sim, address, &space, err) < 0)
-		return err->code;
+	if (rc < 0)
+		return rc;
 	auto_close int fd = space.fd;
 	(void)fd;
 	int at = locate(&space, where, err);
@@ -91,10 +92,11 @@ int
 register_update(const struct sim *sim, const char *address, const char *where, unsigned mask, unsigned value,
 		struct err *err)
 {
-	struct space space;
+	struct space space = { .fd = -1 };
+	int rc = open_space(sim, address, &space, err);
 
-	if (open_space(sim, address, &space, err) < 0)
-		return err->code;
+	if (rc < 0)
+		return rc;
 	auto_close int fd = space.fd;
 	int at = locate(&space, where, err);
 	if (at < 0)
