@@ -381,6 +381,7 @@ on_tick(zloop_t *loop, int timer, void *arg)
 	int64_t now = zclock_mono();
 
 	(void)timer;
+	log_burst_tick(&comm->refused);
 	if (comm->wire)
 		tend(comm, loop, now);
 	else if (now >= comm->due_connect_ms)
@@ -418,6 +419,24 @@ find_controller(struct comm *comm, struct err *err)
 	return 0;
 }
 
+/* A host may be installed long before it joins: that is no failure.  False: a signal says it is time to end. */
+static bool
+wait_for_controller(struct comm *comm, struct err *err)
+{
+	zmq_pollitem_t signals = { .fd = comm->signals, .events = ZMQ_POLLIN };
+
+	if (find_controller(comm, err) != -ENOENT)
+		return true;
+	log_warn("%s; waiting", err->msg);
+	(void)sd_notify(0, "READY=1\nSTATUS=waiting for gdr-agent join");
+	do {
+		*err = (struct err){ 0 };
+		if (zmq_poll(&signals, 1, 1000) > 0)
+			return false;
+	} while (find_controller(comm, err) == -ENOENT);
+	return true;
+}
+
 static int
 open_comm(struct comm *comm, struct err *err)
 {
@@ -425,8 +444,10 @@ open_comm(struct comm *comm, struct err *err)
 	auto_pb Gdr__Desired *desired = NULL;
 	int rc = comm_user_become(config->user, config->comm_state, err);
 
+	if (rc == 0 && !wait_for_controller(comm, err))
+		return -EINTR;
 	if (rc == 0)
-		rc = find_controller(comm, err);
+		rc = err->code;
 	if (rc == 0)
 		rc = keys_load_or_make(comm->settings->key_file, &comm->key, "this node's key for gdrfleet", err);
 	if (rc < 0)
@@ -474,11 +495,11 @@ comm_run(const struct settings *settings)
 	int rc = open_comm(&comm, &err);
 	if (rc == 0)
 		run_loop(&comm);
-	else
+	else if (rc != -EINTR)
 		log_error("%s", err.msg);
 	pb_free(comm.controller ? &comm.controller->base : NULL);
 	free(comm.may_reboot_from);
 	free(comm.boot_id);
 	free(comm.report);
-	return rc == 0 ? 0 : 1;
+	return rc == 0 || rc == -EINTR ? 0 : 1;
 }

@@ -352,6 +352,10 @@ agents_tick(struct agents *agents)
 	int64_t silent = zclock_mono() - (int64_t)agents->config->lost_after;
 	zlistx_t *dead = zlistx_new();
 
+	log_burst_tick(&agents->strangers);
+	log_burst_tick(&agents->garbage);
+	log_burst_tick(&agents->impostors);
+	log_burst_tick(&agents->clones);
 	for (struct session *s = zhashx_first(agents->sessions); s; s = zhashx_next(agents->sessions)) {
 		struct node *node = fleet_node(agents->fleet, s->node);
 

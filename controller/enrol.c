@@ -79,6 +79,12 @@ enrol_flush(struct enrol *enrol, const char *failed)
 	answers_send(&enrol->answers, enrol->wire);
 }
 
+void
+enrol_tick(struct enrol *enrol)
+{
+	log_burst_tick(&enrol->garbage);
+}
+
 struct enrol *
 enrol_new(struct wire *wire, struct fleet *fleet, const struct turn *turn)
 {

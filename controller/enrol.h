@@ -13,3 +13,5 @@ void enrol_free(struct enrol *enrol);
 
 /* After a commit: the answers.  'failed' not NULL: the commit failed, and so did every enrolment of the turn. */
 void enrol_flush(struct enrol *enrol, const char *failed);
+/* Once a second: bursts of garbage that are over are counted in the log. */
+void enrol_tick(struct enrol *enrol);

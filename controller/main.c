@@ -74,6 +74,9 @@ on_tick(zloop_t *loop, int timer, void *arg)
 
 	(void)loop;
 	(void)timer;
+	log_burst_tick(&gdrd->commit_failed);
+	operators_tick(gdrd->operators);
+	enrol_tick(gdrd->enrol);
 	agents_tick(gdrd->agents);
 	fleet_tick(gdrd->fleet, (uint64_t)zclock_time());
 	end_turn(gdrd);

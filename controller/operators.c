@@ -569,6 +569,12 @@ operators_flush(struct operators *operators, const char *failed)
 	answers_send(&operators->answers, operators->wire);
 }
 
+void
+operators_tick(struct operators *operators)
+{
+	log_burst_tick(&operators->garbage);
+}
+
 struct operators *
 operators_new(struct wire *wire, struct fleet *fleet, struct keyring *keyring, struct zap *zap,
 	      const struct endpoints *endpoints, const struct turn *turn)

@@ -33,3 +33,5 @@ uint8_t *operators_answer(struct operators *operators, const struct wire_peer *p
 
 /* After a commit: the answers.  'failed' not NULL: the commit failed, and nothing of this turn was done. */
 void operators_flush(struct operators *operators, const char *failed);
+/* Once a second: bursts of garbage that are over are counted in the log. */
+void operators_tick(struct operators *operators);
