@@ -17,6 +17,7 @@ struct reboot {
 	struct journal *journal;
 	const char *hooks;
 	time_t asked;  /* CLOCK_MONOTONIC seconds; 0: not in this boot. */
+	char *why;     /* What it is for. */
 	char *problem; /* Why the last attempt came to nothing. */
 };
 
@@ -43,8 +44,10 @@ reboot_open(struct host *host, struct journal *journal, const Gdr__AgentConfig *
 void
 reboot_close(struct reboot *reboot)
 {
-	if (reboot)
-		free(reboot->problem);
+	if (!reboot)
+		return;
+	free(reboot->why);
+	free(reboot->problem);
 	free(reboot);
 }
 
@@ -75,15 +78,18 @@ reboot_judge(struct reboot *reboot, Gdr__Report *report, const Gdr__Desired *des
 		say(report, GDR__OUTCOME__OUTCOME_WANTS_REBOOT, xstrdup("an operator asked for a reboot"));
 		wanted = true;
 	}
-	if (!wanted || !is_this_boot(reboot, desired->may_reboot_from))
-		return false;
-	if (reboot->asked && now_s() - reboot->asked < ASK_AGAIN_S) {
-		say(report, GDR__OUTCOME__OUTCOME_WANTS_REBOOT, xstrdup("the reboot was asked for and has not come"));
+	if (!wanted || !is_this_boot(reboot, desired->may_reboot_from)) {
+		free(steal(&reboot->problem));
 		return false;
 	}
+	free(reboot->why);
+	reboot->why = xstrdup(report->why ? report->why : "");
+	bool asked = reboot->asked && now_s() - reboot->asked < ASK_AGAIN_S;
 	if (reboot->problem)
 		say(report, GDR__OUTCOME__OUTCOME_WANTS_REBOOT, xstrdup(reboot->problem));
-	return true;
+	else if (asked)
+		say(report, GDR__OUTCOME__OUTCOME_WANTS_REBOOT, xstrdup("the reboot was asked for and has not come"));
+	return !asked;
 }
 
 /* Every executable in hooks.d in order, as root, with 'moment' as its argument; the first that fails ends it. */
@@ -97,7 +103,7 @@ run_hooks(const struct reboot *reboot, const char *moment, struct err *err)
 		int rc = host_do(reboot->host, argv, err);
 
 		if (rc < 0)
-			return err_wrap(err, "hook %s", *hook);
+			return err_wrap(err, "hook");
 	}
 	return 0;
 }
@@ -114,18 +120,20 @@ int
 reboot_go(struct reboot *reboot, const Gdr__Report *report, const Gdr__Desired *desired, struct err *err)
 {
 	static const char *const argv[] = { "systemctl", "reboot", NULL };
+	const char *why = reboot->why ? reboot->why : report->why ? report->why : "";
 
 	if (run_hooks(reboot, "before-reboot", err) < 0)
 		return failed(reboot, "postponed", err);
 	/* A reboot that an operator asked for is not charged to the spec's budget: it starts the count anew. */
 	bool charged = !is_this_boot(reboot, desired->leave_boot) && desired->spec_hash;
-	if (journal_reboot(reboot->journal, charged ? desired->spec_hash : "", report->why ? report->why : "", err) < 0)
+	if (journal_reboot(reboot->journal, charged ? desired->spec_hash : "", why, err) < 0)
 		return failed(reboot, "not without a journal", err);
-	log_info("rebooting: %s", report->why ? report->why : "");
+	log_info("rebooting: %s", why);
 	reboot->asked = now_s();
 	/* Through logind, which knows of inhibitors and ends the session of every service in order. */
 	if (host_do(reboot->host, argv, err) < 0)
 		return failed(reboot, "the reboot failed", err);
+	free(steal(&reboot->problem));
 	return 0;
 }
 
