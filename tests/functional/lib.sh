@@ -194,7 +194,6 @@ host_make() {
 	tree=$(root_of "$1")
 	mkdir -p "$WORK/hosts"
 	expect 0 "$BIN/gdr-simhost" create "$tree" --name "$1" --check-interval 1s
-	echo 'retry: 2s' >>"$tree/etc/gdrfleet/agent.yaml"
 	expect 0 ctl token create --node "$1"
 	(umask 077 && printf '%s\n' "$OUT" >"$WORK/$1.token")
 	expect 0 "$BIN/gdr-agent" --config "$tree/etc/gdrfleet/agent.yaml" join "$WORK/$1.token"
