@@ -217,8 +217,16 @@ waits_for_vm(const struct machine *machine, const Gdr__PciDevice *device)
 	return type && strcmp(type, "identity") == 0;
 }
 
+/* The kernel's command line will have the IOMMU switched on, and has not yet. */
+static bool
+waits_for_iommu(const Gdr__Spec *spec, const Gdr__PciDevice *device)
+{
+	return spec->kernel && spec->kernel->has_iommu && !device->has_iommu_group;
+}
+
 static void
-report_ats(const struct machine *machine, const Gdr__PciDevice *device, const struct wish *wish, struct report *out)
+report_ats(const struct machine *machine, const Gdr__Spec *spec, const Gdr__PciDevice *device, const struct wish *wish,
+	   struct report *out)
 {
 	unsigned cap = pci_ext_cap(machine->pci, device->address, EXT_CAP_ATS);
 	auto_free char *key = xasprintf("%s/ats", device->address);
@@ -235,6 +243,9 @@ report_ats(const struct machine *machine, const Gdr__PciDevice *device, const st
 		report_live(machine, out, key, "enabled", "off",
 			    "ats_force: set behind the kernel's back, which then sends no invalidations: a translation "
 			    "that is gone may go on being used");
+	else if (waits_for_iommu(spec, device))
+		report_add(out, key, "enabled", "off", FIX_BOOT,
+			   "it has no IOMMU group: the IOMMU is off until the boot that layer kernel asks for");
 	else if (waits_for_vm(machine, device))
 		report_add(out, key, "enabled", "off while idle", FIX_NONE,
 			   "the kernel enables it when a VM takes the device out of its identity domain");
@@ -288,7 +299,7 @@ inspect_device(const struct machine *machine, const Gdr__Spec *spec, const Gdr__
 	if (wish.acs)
 		report_acs(machine, device, wish.acs, out);
 	if (wish.ats)
-		report_ats(machine, device, &wish, out);
+		report_ats(machine, spec, device, &wish, out);
 	if (wish.read_request)
 		report_read_request(machine, device, wish.read_request, out);
 }

@@ -181,6 +181,22 @@ ats_of_an_idle_vfio_device(void **state)
 }
 
 static void
+ats_waits_for_the_boot_that_brings_the_iommu(void **state)
+{
+	Gdr__KernelSpec kernel = GDR__KERNEL_SPEC__INIT;
+
+	(void)state;
+	kernel.has_iommu = true;
+	kernel.iommu = GDR__IOMMU__IOMMU_ON;
+	spec.kernel = &kernel;
+	look_well(&layer_pci);
+	expect_item(NIC "/ats", FIX_BOOT, "off");
+	put_link(PCI_DIR NIC "/iommu_group", "../../../../kernel/iommu_groups/8");
+	look_well(&layer_pci);
+	expect_item(NIC "/ats", FIX_MANUAL, "off");
+}
+
+static void
 read_request_changes_three_bits(void **state)
 {
 	(void)state;
@@ -298,6 +314,7 @@ main(void)
 		TEST(ats_is_the_kernels_business),
 		TEST(ats_by_force_sets_one_bit),
 		TEST(ats_of_an_idle_vfio_device),
+		TEST(ats_waits_for_the_boot_that_brings_the_iommu),
 		TEST(read_request_changes_three_bits),
 		TEST(a_write_that_does_not_stick),
 		TEST(lockdown_is_told),
