@@ -50,6 +50,7 @@ within 15 node_is sim1 ready
 note 'a register cleared by hand is set again'
 expect 0 "$BIN/gdr-simhost" break "$(root_of sim1)" acs-cleared=all
 within 15 check_of sim1
+says 'pci .*/acs .* ok'
 within 15 node_is sim1 ready
 
 note 'in audit mode it is only reported'
