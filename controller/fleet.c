@@ -93,7 +93,13 @@ fleet_drop_node(struct fleet *fleet, struct node *node)
 	if (fleet_writing(fleet))
 		(void)store_delete_node(fleet->store, node->name, &fleet->failed);
 	untouch(fleet, node);
+	/* It is kept until the commit: if that fails, what only memory knows of it is still wanted. */
+	zhashx_set_destructor(fleet->nodes, NULL);
 	zhashx_delete(fleet->nodes, node->name);
+	zhashx_set_destructor(fleet->nodes, node_free);
+	void *item = node;
+	if (zhashx_insert(fleet->dropped, node->name, node) != 0)
+		node_free(&item);
 }
 
 struct node *
@@ -440,7 +446,9 @@ fleet_open(struct store *store, struct keyring *keyring, const Gdr__GdrdConfig *
 	fleet->ticked_ms = now_ms;
 	fleet->nodes = zhashx_new();
 	fleet->profiles = zhashx_new();
+	fleet->dropped = zhashx_new();
 	zhashx_set_destructor(fleet->nodes, node_free);
+	zhashx_set_destructor(fleet->dropped, node_free);
 	zhashx_set_destructor(fleet->profiles, profile_free);
 	int rc = load(fleet, err);
 	if (rc < 0) {
@@ -457,6 +465,7 @@ fleet_close(struct fleet *fleet)
 	if (!fleet)
 		return;
 	zhashx_destroy(&fleet->nodes);
+	zhashx_destroy(&fleet->dropped);
 	zhashx_destroy(&fleet->profiles);
 	free(fleet->touched);
 	free(fleet);
@@ -480,8 +489,9 @@ reload(struct fleet *fleet)
 		abort(); /* The service manager starts us anew; nothing that was acknowledged is lost. */
 	}
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet)) {
-		struct node *was = zhashx_lookup(old, node->name);
+		struct node *was = zhashx_lookup(fleet->dropped, node->name);
 
+		was = was ? was : zhashx_lookup(old, node->name);
 		if (!was)
 			continue;
 		node->seen_ms = was->seen_ms;
@@ -493,6 +503,7 @@ reload(struct fleet *fleet)
 		node->wants_since_ms = was->wants_since_ms;
 	}
 	zhashx_destroy(&old);
+	zhashx_purge(fleet->dropped);
 }
 
 int
@@ -514,6 +525,8 @@ fleet_commit(struct fleet *fleet, struct err *err)
 	}
 	for (size_t i = 0; i < fleet->n_touched; i++)
 		fleet->touched[i]->dirty = fleet->touched[i]->dirty_report = false;
+	if (zhashx_size(fleet->dropped) > 0)
+		zhashx_purge(fleet->dropped);
 	keyring_committed(fleet->keyring);
 	return 0;
 }

@@ -30,6 +30,7 @@ struct fleet {
 	struct keyring *keyring;
 	const Gdr__GdrdConfig *config;
 	zhashx_t *nodes;    /* name -> struct node */
+	zhashx_t *dropped;  /* The same; removed in this turn. */
 	zhashx_t *profiles; /* name -> struct profile */
 	uint64_t started_ms;
 	uint64_t patient_since_ms; /* Nobody is lost before this and lost_after. */
