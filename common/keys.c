@@ -45,12 +45,28 @@ check_mode(const char *path, struct err *err)
 
 	if (lstat(path, &st) != 0)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (S_ISLNK(st.st_mode))
+		return err_set(err, -ELOOP, "%s: is a symbolic link", path);
 	if (st.st_mode & (S_IRWXG | S_IRWXO))
 		return err_set(err, -EPERM,
 			       "%s: others can read this secret key (mode %04o): make a new one, or chmod 600 it "
 			       "if it never leaked",
 			       path, (unsigned)(st.st_mode & 07777));
 	return 0;
+}
+
+/* What a parser says of a file may quote it, and this one holds a secret: only "PATH:LINE:COLUMN" is kept. */
+static int
+no_key_file(const char *path, struct err *err)
+{
+	struct err said = *err;
+	size_t at = strncmp(said.msg, path, strlen(path)) == 0 ? strlen(path) : 0;
+	size_t position = at ? strspn(said.msg + at, ":0123456789") : 0;
+
+	while (position > 0 && said.msg[at + position - 1] == ':')
+		position--;
+	return err_set(err, said.code, "%s%.*s: is no key file (public_key and secret_key, each 40 characters of Z85)",
+		       path, (int)position, said.msg + at);
 }
 
 int
@@ -64,10 +80,13 @@ keys_load(const char *path, struct keypair *out, struct err *err)
 
 	if (rc == 0)
 		rc = file_read(path, KEY_FILE_MAX, &text, &len, err);
-	if (rc == 0)
-		rc = pbtext_parse(&gdr__key_file__descriptor, path, text, len, &message, err);
 	if (rc < 0)
 		return rc;
+	rc = pbtext_parse(&gdr__key_file__descriptor, path, text, len, &message, err);
+	if (rc < 0) {
+		sodium_memzero(text, len);
+		return no_key_file(path, err);
+	}
 
 	const Gdr__KeyFile *file = (const Gdr__KeyFile *)message;
 	if (!keys_valid(file->secret_key) || !keys_public(file->secret_key, pair.public_key))
@@ -100,7 +119,10 @@ keys_save(const char *path, const struct keypair *pair, const char *comment, str
 int
 keys_load_or_make(const char *path, struct keypair *out, const char *comment, struct err *err)
 {
-	if (access(path, F_OK) == 0)
+	struct stat st;
+
+	/* Whatever is there, be it a link to nowhere, is not replaced. */
+	if (lstat(path, &st) == 0 || errno != ENOENT)
 		return keys_load(path, out, err);
 	keys_generate(out);
 	return keys_save(path, out, comment, err);
