@@ -149,8 +149,9 @@ add_new(struct ctl *ctl, const char *file, Gdr__Role role, struct err *err)
 	rc = save_context(ctl, file, &pair, err);
 	if (rc == 0) {
 		rc = send_user(ctl, pair.public_key, role, err);
-		/* Without an answer the user may be there: then the file must stay. */
-		if (rc != 0 && rc != CTL_NO_CONTROLLER)
+		if (rc == CTL_NO_CONTROLLER)
+			(void)fprintf(ctl->diag, "%s is kept: the controller may know its key by now\n", file);
+		else if (rc != 0)
 			(void)unlink(file);
 	}
 	explicit_bzero(&pair, sizeof(pair));

@@ -37,12 +37,11 @@ output_data(struct ctl *ctl, const struct buf *text)
 {
 	auto_buf struct buf clean = { 0 };
 
-	if (!ctl->out_tty || text->len == 0) {
-		output_text(ctl, text);
-		return;
-	}
-	text_clean(&clean, text->text, true);
-	output_text(ctl, &clean);
+	if (text->len > 0 && ctl->out_tty)
+		text_clean(&clean, text->text, true);
+	output_text(ctl, ctl->out_tty ? &clean : text);
+	if (text->len > 0 && text->text[text->len - 1] != '\n')
+		(void)fputc('\n', ctl->out);
 }
 
 /* --- tables --- */
@@ -228,8 +227,6 @@ print_one(struct ctl *ctl, const ProtobufCMessage *message, const char *kind, en
 	auto_buf struct buf out = { 0 };
 
 	pbtext_print(message, kind, form, &out);
-	if (out.len > 0 && out.text[out.len - 1] != '\n')
-		buf_add(&out, "\n", 1);
 	output_data(ctl, &out);
 }
 

@@ -61,6 +61,6 @@ const void *output_list_of(const struct view *view, const Gdr__Response *respons
 /* The i-th pointer of an array of pointers. */
 const void *output_item(const void *array, size_t i);
 
-/* Text for people, and what is read by programs (cleaned only where a terminal would read it). */
+/* Text for people, and what is read by programs: cleaned where a terminal would read it, and ended by a line break. */
 void output_text(struct ctl *ctl, const struct buf *text);
 void output_data(struct ctl *ctl, const struct buf *text);
