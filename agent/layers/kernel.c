@@ -176,11 +176,16 @@ report_wrong_param(const struct look *look, const struct param *param, const cha
 	}
 }
 
+static char *
+key_of(const struct param *param)
+{
+	return xasprintf("cmdline/%s", param->kind == PARAM_EXACT ? param->text : param->name);
+}
+
 static void
 report_param(const struct look *look, const struct param *param, struct report *out)
 {
-	bool exact = param->kind == PARAM_EXACT;
-	auto_free char *key = xasprintf("cmdline/%s", exact ? param->text : param->name);
+	auto_free char *key = key_of(param);
 	auto_free char *have = param_seen(param, const_strv(look->running));
 	const char *odd = without_effect(look, param);
 
@@ -197,14 +202,20 @@ report_param(const struct look *look, const struct param *param, struct report *
 }
 
 /* What we staged once and nobody wants any more. */
+static bool
+is_stale(const struct look *look, const char *word)
+{
+	for (size_t i = 0; i < look->params.n; i++)
+		if (cmdline_value(word, look->params.v[i].name))
+			return false;
+	return true;
+}
+
 static void
 report_stale(const struct look *look, struct report *out)
 {
 	for (char **word = look->staged.ours; *word; word++) {
-		bool wanted = false;
-		for (size_t i = 0; i < look->params.n && !wanted; i++)
-			wanted = cmdline_value(*word, look->params.v[i].name);
-		if (wanted)
+		if (!is_stale(look, *word))
 			continue;
 		auto_free char *key = xasprintf("cmdline/%s", *word);
 		report_add(out, key, "absent", *word, FIX_STAGE, "the profile no longer asks for it");
@@ -376,14 +387,31 @@ kernel_inspect(const struct machine *machine, const Gdr__Spec *spec, struct repo
 	return 0;
 }
 
-/* All of the line at once, whichever item asks for it. */
+/* The whole line is staged for one of its items, the first that lacks it, so that a boot loader's tool that fails or
+ * hangs does so once a pass and not once an item. */
+static bool
+is_first(const struct look *look, const char *item)
+{
+	for (size_t i = 0; i < look->params.n; i++) {
+		auto_free char *key = key_of(&look->params.v[i]);
+		if (!is_staged(look, &look->params.v[i]))
+			return strcmp(key, item) == 0;
+	}
+	for (char **word = look->staged.ours; *word; word++) {
+		auto_free char *key = xasprintf("cmdline/%s", *word);
+		if (is_stale(look, *word))
+			return strcmp(key, item) == 0;
+	}
+	return false;
+}
+
 static int
-stage(const struct machine *machine, const Gdr__Spec *spec, struct err *err)
+stage(const struct machine *machine, const Gdr__Spec *spec, const char *item, struct err *err)
 {
 	__attribute__((cleanup(look_free))) struct look look = { 0 };
 	int rc = look_at(machine, spec, &look, err);
 
-	if (!look.running)
+	if (!look.running || !is_first(&look, item))
 		return rc;
 	auto_free const char **params = xcalloc(look.params.n + 1, sizeof(*params));
 	for (size_t i = 0; i < look.params.n; i++)
@@ -397,7 +425,7 @@ kernel_apply(const struct machine *machine, const Gdr__Spec *spec, const struct 
 	if (item->fix == FIX_LIVE && strncmp(item->key, "vfio/", 5) == 0)
 		return bind_vfio(machine->host, item->key + 5, err);
 	if (strcmp(item->key, "modprobe.d") != 0)
-		return stage(machine, spec, err);
+		return stage(machine, spec, item->key, err);
 	auto_free char *text = modprobe_wanted(machine, spec);
 	if (!text)
 		return host_remove(machine->host, MODPROBE_CONF, err);

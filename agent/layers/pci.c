@@ -3,13 +3,14 @@
  * Spec:     pci: [{match: gdr-path-ports, acs: [sv, rr, cr, uf, dt]}, {match: gpus, ats: true},
  *           {match: nics, ats: true, ats_force: false, max_read_request: 4096}]
  * Reads:    the inventory; ACS, ATS and PCI Express capabilities in configuration space (agent/pci.h);
- *           /sys/kernel/iommu_groups/N/type, /sys/kernel/security/lockdown
+ *           /sys/kernel/iommu_groups/N/type, /sys/kernel/security/lockdown, the boot loader's entries
  * Changes:  ACS Control (bits are set, never cleared), ATS Control bit 15 (with ats_force alone), Device Control
  *           14:12.  PCI Express base specification: ACS and ATS extended capabilities, PCI Express capability. */
 
 #include <errno.h>
 #include <stdio.h>
 
+#include "agent/bootloader.h"
 #include "agent/host.h"
 #include "agent/inventory.h"
 #include "agent/layer.h"
@@ -217,16 +218,21 @@ waits_for_vm(const struct machine *machine, const Gdr__PciDevice *device)
 	return type && strcmp(type, "identity") == 0;
 }
 
-/* The kernel's command line will have the IOMMU switched on, and has not yet. */
+/* No IOMMU in this boot, but the next one is staged to have it: a reboot is asked for only where it would help. */
 static bool
-waits_for_iommu(const Gdr__Spec *spec, const Gdr__PciDevice *device)
+waits_for_iommu(const struct machine *machine, const Gdr__PciDevice *device)
 {
-	return spec->kernel && spec->kernel->has_iommu && !device->has_iommu_group;
+	auto_staged struct staged staged = { 0 };
+	struct err ignored;
+
+	if (device->has_iommu_group || bootloader_staged(machine->host, &staged, &ignored) < 0 || !staged.ours)
+		return false;
+	return cmdline_has((const char *const *)staged.ours, "intel_iommu=on") ||
+	       cmdline_has((const char *const *)staged.ours, "amd_iommu=on");
 }
 
 static void
-report_ats(const struct machine *machine, const Gdr__Spec *spec, const Gdr__PciDevice *device, const struct wish *wish,
-	   struct report *out)
+report_ats(const struct machine *machine, const Gdr__PciDevice *device, const struct wish *wish, struct report *out)
 {
 	unsigned cap = pci_ext_cap(machine->pci, device->address, EXT_CAP_ATS);
 	auto_free char *key = xasprintf("%s/ats", device->address);
@@ -243,9 +249,9 @@ report_ats(const struct machine *machine, const Gdr__Spec *spec, const Gdr__PciD
 		report_live(machine, out, key, "enabled", "off",
 			    "ats_force: set behind the kernel's back, which then sends no invalidations: a translation "
 			    "that is gone may go on being used");
-	else if (waits_for_iommu(spec, device))
+	else if (waits_for_iommu(machine, device))
 		report_add(out, key, "enabled", "off", FIX_BOOT,
-			   "it has no IOMMU group: the IOMMU is off until the boot that layer kernel asks for");
+			   "the IOMMU is off in this boot: the next is staged to have it");
 	else if (waits_for_vm(machine, device))
 		report_add(out, key, "enabled", "off while idle", FIX_NONE,
 			   "the kernel enables it when a VM takes the device out of its identity domain");
@@ -299,7 +305,7 @@ inspect_device(const struct machine *machine, const Gdr__Spec *spec, const Gdr__
 	if (wish.acs)
 		report_acs(machine, device, wish.acs, out);
 	if (wish.ats)
-		report_ats(machine, spec, device, &wish, out);
+		report_ats(machine, device, &wish, out);
 	if (wish.read_request)
 		report_read_request(machine, device, wish.read_request, out);
 }

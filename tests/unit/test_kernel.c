@@ -124,7 +124,9 @@ a_fresh_host_is_staged_at_once_and_waits_for_the_boot(void **state)
 	expect_item("module/nouveau", FIX_NONE, "not loaded");
 	expect_item("vfio/" GPU, FIX_STAGE, "none");
 
-	apply_well(&layer_kernel, "cmdline/iommu");
+	apply_well(&layer_kernel, "cmdline/hugepages"); /* Comes with the first. */
+	assert_false(host_exists(machine.host, "/runs"));
+	apply_well(&layer_kernel, "cmdline/intel_iommu");
 	apply_well(&layer_kernel, "cmdline/hugepages");
 	apply_well(&layer_kernel, "vfio/" GPU);
 	apply_well(&layer_kernel, "modprobe.d");
@@ -203,7 +205,7 @@ others_values_are_merged_or_taken_out(void **state)
 	expect_why("cmdline/iommu", "iommu=off, which others set");
 	assert_string_equal(item("cmdline/vfio-pci.ids")->want, "vfio-pci.ids=10de:1af1,10de:20b0,8086:1572");
 	assert_string_equal(item("cmdline/modprobe.blacklist")->want, "modprobe.blacklist=foo,nouveau");
-	apply_well(&layer_kernel, "cmdline/iommu");
+	apply_well(&layer_kernel, "cmdline/intel_iommu");
 	look_well(&layer_kernel);
 	expect_item("cmdline/hugepages", FIX_BOOT, "hugepages=100");
 	expect_why("cmdline/hugepages", "GRUB has it for the next boot, without hugepages=100");
@@ -236,7 +238,7 @@ a_boot_that_has_it_is_not_enough_for_the_next(void **state)
 	look_well(&layer_kernel);
 	expect_item("cmdline/iommu", FIX_STAGE, "iommu=pt");
 	expect_why("cmdline/iommu", "this boot has it, but the next would not");
-	apply_well(&layer_kernel, "cmdline/iommu");
+	apply_well(&layer_kernel, "cmdline/intel_iommu");
 	look_well(&layer_kernel);
 	expect_item("cmdline/iommu", FIX_NONE, "iommu=pt");
 }
@@ -247,7 +249,7 @@ what_is_no_longer_wanted_is_taken_back(void **state)
 	(void)state;
 	put_grub("", "linux /v root=UUID=1 ro\n");
 	look_well(&layer_kernel);
-	apply_well(&layer_kernel, "cmdline/iommu");
+	apply_well(&layer_kernel, "cmdline/intel_iommu");
 	kernel.n_cmdline = 0;
 	look_well(&layer_kernel);
 	expect_item("cmdline/pci=realloc", FIX_STAGE, "pci=realloc");
@@ -364,11 +366,11 @@ a_tool_that_fails_is_told(void **state)
 	put_grub("", "linux /v root=UUID=1 ro\n");
 	put_script("/opt/update-grub", "#!/bin/sh\necho 'grub-probe: error: no such disk' >&2\nexit 1\n");
 	look_well(&layer_kernel);
-	assert_int_equal(apply(&layer_kernel, "cmdline/iommu", &err), -EIO);
+	assert_int_equal(apply(&layer_kernel, "cmdline/intel_iommu", &err), -EIO);
 	assert_string_equal(err.msg, "update-grub: exit status 1: grub-probe: error: no such disk");
 	put_script("/opt/update-grub", "#!/bin/sh\nsleep 30\n");
 	agent_config.tool_timeout = 200;
-	assert_int_equal(apply(&layer_kernel, "cmdline/iommu", &err), -ETIMEDOUT);
+	assert_int_equal(apply(&layer_kernel, "cmdline/intel_iommu", &err), -ETIMEDOUT);
 }
 
 static void

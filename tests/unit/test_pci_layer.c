@@ -183,12 +183,16 @@ ats_of_an_idle_vfio_device(void **state)
 static void
 ats_waits_for_the_boot_that_brings_the_iommu(void **state)
 {
-	Gdr__KernelSpec kernel = GDR__KERNEL_SPEC__INIT;
-
 	(void)state;
-	kernel.has_iommu = true;
-	kernel.iommu = GDR__IOMMU__IOMMU_ON;
-	spec.kernel = &kernel;
+	look_well(&layer_pci);
+	expect_item(NIC "/ats", FIX_MANUAL, "off"); /* No boot would help. */
+	add_tool("update-grub", "#!/bin/sh\n");
+	put("/etc/default/grub", "");
+	put("/etc/default/grub.d/gdrfleet.cfg", "# parameters: intel_iommu=on iommu=pt\n");
+	put("/boot/grub/grub.cfg", "linux /v root=a iommu=pt\n");
+	look_well(&layer_pci);
+	expect_item(NIC "/ats", FIX_MANUAL, "off"); /* Asked for, but not staged. */
+	put("/boot/grub/grub.cfg", "linux /v root=a intel_iommu=on iommu=pt\n");
 	look_well(&layer_pci);
 	expect_item(NIC "/ats", FIX_BOOT, "off");
 	put_link(PCI_DIR NIC "/iommu_group", "../../../../kernel/iommu_groups/8");
