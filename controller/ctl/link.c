@@ -238,7 +238,7 @@ no_answer(const struct link *link, struct err *err)
 		return err_set(
 			err, CTL_NO_CONTROLLER,
 			"%s takes connections but does not talk to us: is server_key in `gdrctl config view` still "
-			"that controller's?",
+			"that controller's, and does gdrd run well?",
 			endpoint);
 	case WIRE_UP:
 		return err_set(err, CTL_NO_CONTROLLER,

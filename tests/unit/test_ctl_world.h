@@ -21,6 +21,7 @@
 #include "common/pb.h"
 #include "common/pbtext.h"
 #include "controller/ctl/ctl.h"
+#include "tests/unit/test_ctl_assert.h"
 
 #define NOW_MS      1790000000000ULL
 #define ANSWERS_MAX 16
@@ -136,43 +137,4 @@ world_run(struct world *world, const char *line)
 	(void)fclose(world->ctl.diag);
 	free(text);
 	return rc;
-}
-
-static inline void
-assert_has(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("'%s' is not in:\n%s", part, text);
-}
-
-static inline void
-assert_has_not(const char *text, const char *part)
-{
-	if (strstr(text, part))
-		fail_msg("'%s' is in:\n%s", part, text);
-}
-
-/* 'text' is what the file has; with GOLDEN_UPDATE=1 in the environment the file is written. */
-static inline void
-assert_golden(const char *path, const char *text)
-{
-	const char *update = getenv("GOLDEN_UPDATE");
-	struct buf have = { 0 };
-	char chunk[4096];
-	size_t n;
-
-	FILE *file = fopen(path, update && *update ? "w" : "r");
-	if (!file)
-		fail_msg("%s: %s (GOLDEN_UPDATE=1 writes it)", path, strerror(errno));
-	if (update && *update) {
-		(void)fputs(text, file);
-		(void)fclose(file);
-		return;
-	}
-	while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-		buf_add(&have, chunk, n);
-	(void)fclose(file);
-	if (strcmp(have.text ? have.text : "", text) != 0)
-		fail_msg("%s: expected\n%s\nbut it is\n%s\n(GOLDEN_UPDATE=1 accepts that)", path, have.text, text);
-	buf_free(&have);
 }
