@@ -17,6 +17,9 @@
 #define ZMQ_ZAP_ENFORCE_DOMAIN 93
 #endif
 
+/* What a CURVE MESSAGE adds to a frame (RFC 26), and libzmq's limit counts: name, nonce, box, flags. */
+#define CURVE_OVERHEAD (8 + 8 + 16 + 1)
+
 struct wire {
 	void *socket;
 	void *monitor; /* DEALER: PAIR of connection events. */
@@ -82,7 +85,7 @@ static struct wire *
 new_wire(int type)
 {
 	struct wire *wire = xcalloc(1, sizeof(*wire));
-	int64_t max = type == ZMQ_ROUTER ? WIRE_MAX : WIRE_ANSWER_MAX;
+	int64_t max = CURVE_OVERHEAD + (type == ZMQ_ROUTER ? WIRE_MAX : WIRE_ANSWER_MAX);
 
 	wire->router = type == ZMQ_ROUTER;
 	wire->socket = zmq_socket(wire_context(), type);
@@ -163,8 +166,12 @@ wire_connect(const char *endpoint, const char *server_key, const struct keypair 
 		{ ZMQ_CONNECT_TIMEOUT, 10000 },
 		{ ZMQ_IPV6, 1 },
 	};
-	struct wire *wire = new_wire(ZMQ_DEALER);
+	struct wire *wire;
 
+	/* libzmq would take a beginning of a key, and read beyond its end. */
+	if (!keys_valid(server_key))
+		return err_set(err, -EINVAL, "%s: the server's key is no key: expected 40 characters of Z85", endpoint);
+	wire = new_wire(ZMQ_DEALER);
 	(void)snprintf(wire->endpoint, sizeof(wire->endpoint), "%s", endpoint);
 	if (set_ints(wire->socket, options, COUNT(options)) != 0 ||
 	    zmq_setsockopt(wire->socket, ZMQ_CURVE_SERVERKEY, server_key, KEY_LEN + 1) != 0 ||
