@@ -246,7 +246,8 @@ react(struct kernel *kernel, int wd)
 		if (watch->wd != wd || !watch->react)
 			continue;
 		auto_free char *text = tree_read(&kernel->tree, watch->path);
-		if (text && *text)
+		/* Registers may begin with a 0 byte; elsewhere nothing there is our own clearing of the file. */
+		if (text && (*text || watch->react == config_written))
 			watch->react(kernel, watch, text);
 		/* A file that went away meanwhile is no reason to end. */
 		kernel->tree.rc = 0;
@@ -257,16 +258,15 @@ bool
 kernel_work(struct kernel *kernel)
 {
 	char buffer[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
-	ssize_t n;
+	ssize_t n = read(kernel->inotify, buffer, sizeof(buffer));
 
-	while ((n = read(kernel->inotify, buffer, sizeof(buffer))) > 0)
-		for (ssize_t at = 0; at < n;) {
-			struct inotify_event event;
+	for (ssize_t at = 0; at < n;) {
+		struct inotify_event event;
 
-			memcpy(&event, buffer + at, sizeof(event));
-			at += (ssize_t)(sizeof(event) + event.len);
-			react(kernel, event.wd);
-		}
+		memcpy(&event, buffer + at, sizeof(event));
+		at += (ssize_t)(sizeof(event) + event.len);
+		react(kernel, event.wd);
+	}
 	return tree_exists(&kernel->tree, ".sim/reboot-request");
 }
 

@@ -25,13 +25,13 @@ static const struct {
 };
 
 static int
-open_space(const struct sim *sim, const char *address, struct space *out, struct err *err)
+open_space(const struct sim *sim, const char *address, int flags, struct space *out, struct err *err)
 {
 	auto_free char *path = xasprintf("sys/bus/pci/devices/%s/config", address);
 
 	if (strchr(address, '/'))
 		return err_set(err, -EINVAL, "'%s' is no address", address);
-	out->fd = openat(sim->fd, path, O_RDWR | O_CLOEXEC);
+	out->fd = openat(sim->fd, path, flags | O_CLOEXEC);
 	if (out->fd < 0)
 		return err_set(err, -errno, "no device %s (like 0000:3f:00.0)", address);
 	if (pread(out->fd, out->bytes, PCI_SPACE, 0) != PCI_SPACE) {
@@ -75,7 +75,7 @@ int
 register_peek(const struct sim *sim, const char *address, const char *where, unsigned *out, struct err *err)
 {
 	struct space space = { .fd = -1 };
-	int rc = open_space(sim, address, &space, err);
+	int rc = open_space(sim, address, O_RDONLY, &space, err);
 
 	if (rc < 0)
 		return rc;
@@ -93,7 +93,7 @@ register_update(const struct sim *sim, const char *address, const char *where, u
 		struct err *err)
 {
 	struct space space = { .fd = -1 };
-	int rc = open_space(sim, address, &space, err);
+	int rc = open_space(sim, address, O_RDWR, &space, err);
 
 	if (rc < 0)
 		return rc;
