@@ -38,6 +38,19 @@ last_component(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* A node's name is written into files as it is. */
+static bool
+node_name(const char *text, char **out)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789-._";
+
+	if (!*text || strlen(text) > 63 || text[strspn(text, good)])
+		return false;
+	free(*out);
+	*out = xstrdup(text);
+	return true;
+}
+
 static int
 run_create(struct arguments *arguments, struct err *err)
 {
@@ -46,8 +59,9 @@ run_create(struct arguments *arguments, struct err *err)
 
 	for (size_t n = strlen(dir); n > 1 && dir[n - 1] == '/'; n--)
 		dir[n - 1] = '\0';
-	if (!sim->name)
-		sim->name = xstrdup(last_component(dir));
+	if (!sim->name && !node_name(last_component(dir), &sim->name))
+		return err_set(err, -EINVAL, "'%s' is no node name: lower case, digits, '-', '.' (--name)",
+			       last_component(dir));
 	int rc = sim_create(sim, dir, arguments->check_interval, err);
 	return rc < 0 ? rc : boot(sim, err);
 }
@@ -216,19 +230,6 @@ duration(const char *text, unsigned *ms)
 	if (!pbtext_duration_parse(text, &value) || value > 86400000)
 		return false;
 	*ms = (unsigned)value;
-	return true;
-}
-
-/* A node's name is written into files as it is. */
-static bool
-node_name(const char *text, char **out)
-{
-	static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789-._";
-
-	if (!*text || strlen(text) > 63 || text[strspn(text, good)])
-		return false;
-	free(*out);
-	*out = xstrdup(text);
 	return true;
 }
 

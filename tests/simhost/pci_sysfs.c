@@ -216,7 +216,8 @@ pci_sysfs_set_vfs(struct tree *tree, const struct pci_dev *pf, const struct pci_
 {
 	for (unsigned i = 0; i < pf->kind->total_vfs; i++) {
 		auto_free char *from_pf = xasprintf("%s/virtfn%u", pf->path, i);
-		bool is_there = tree_target(tree, from_pf) != NULL;
+		auto_free char *old = tree_target(tree, from_pf);
+		bool is_there = old != NULL;
 		struct pci_dev vf;
 
 		pci_model_vf(pf, i, &vf);
