@@ -267,7 +267,15 @@ world_answer(struct world *w, const char *yaml)
 static inline void
 world_print_user(void *arg, const struct principal *p)
 {
-	buf_printf(arg, "%s %s %d\n", p->name, p->key, (int)p->role);
+	zlistx_t *lines = arg;
+
+	(void)zlistx_add_end(lines, xasprintf("%s %s %d\n", p->name, p->key, (int)p->role));
+}
+
+static inline int
+world_by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
 }
 
 /* Of the model in memory: nodes with reports and desired, profiles with all revisions, users. */
@@ -281,7 +289,15 @@ world_dump(struct world *w)
 	struct buf out = { 0 };
 
 	buf_printf(&out, "%s%s%s%s", nodes, exported, profiles, events);
-	keyring_each_user(w->keyring, world_print_user, &out);
+	zlistx_t *users = zlistx_new();
+	zlistx_set_comparator(users, world_by_text);
+	keyring_each_user(w->keyring, world_print_user, users);
+	zlistx_sort(users);
+	for (char *line = zlistx_first(users); line; line = zlistx_next(users)) {
+		buf_printf(&out, "%s", line);
+		free(line);
+	}
+	zlistx_destroy(&users);
 	return buf_steal(&out);
 }
 
