@@ -147,7 +147,7 @@ do_accept(struct operators *o, const struct ask *ask, const Gdr__Request *r, str
 {
 	const struct rule rule = { .kind = RULE_NAME, .min = 1, .max = 63 };
 	const Gdr__NodeAccept *accept = r->node_accept;
-	const char *what = accept->key ? accept->key : accept->claim;
+	const char *what = accept->key;
 	char key[KEY_LEN + 1];
 
 	if (!what)
@@ -454,7 +454,7 @@ handle(struct operators *operators, const struct principal *who, const Gdr__Requ
 		return;
 	}
 	if (who->role < handler->role) {
-		auto_free char *why = xasprintf("user '%s' is a %s; this takes a %s", who->name,
+		auto_free char *why = xasprintf("user '%s' has the role %s; this takes the role %s", who->name,
 						pbtext_enum(&gdr__role__descriptor, (int)who->role),
 						pbtext_enum(&gdr__role__descriptor, (int)handler->role));
 		conclude(answer, -EPERM, why);

@@ -415,7 +415,7 @@ keys_that_wait_are_accepted_or_rejected(void **state)
 
 	/* Where both come from one address, it does not tell them apart. */
 	knocks(loop, &two);
-	expect(loop, client, "node_accept: {claim: 127.0.0.1, name: n2}", GDR__CODE__CODE_USAGE, "fits 2 pending keys");
+	expect(loop, client, "node_accept: {key: 127.0.0.1, name: n2}", GDR__CODE__CODE_USAGE, "fits 2 pending keys");
 	auto_free char *accept = xasprintf("node_accept: {key: \"%.9s\", name: n2}", fingerprint);
 	auto_free char *dry = xasprintf("{dry_run: true, %s}", accept);
 	expect(loop, client, dry, GDR__CODE__CODE_OK, NULL);
