@@ -274,6 +274,18 @@ recv_message(struct wire *wire, struct wire_peer *peer)
 	return -EBADMSG;
 }
 
+/* Address and port of the far end; zeros where there is none.  Holds an IPv4 address as well. */
+static struct sockaddr_in6
+far_end(int fd)
+{
+	struct sockaddr_in6 address = { 0 };
+	socklen_t len = sizeof(address);
+
+	if (fd < 0 || getpeername(fd, (struct sockaddr *)&address, &len) != 0)
+		address = (struct sockaddr_in6){ 0 };
+	return address;
+}
+
 int
 wire_recv(struct wire *wire, struct wire_frame *out)
 {
@@ -293,6 +305,7 @@ wire_recv(struct wire *wire, struct wire_frame *out)
 		copy_meta(&wire->frame, "User-Id", out->peer.key, sizeof(out->peer.key));
 		copy_meta(&wire->frame, "Peer-Address", out->peer.address, sizeof(out->peer.address));
 		out->peer.fd = zmq_msg_get(&wire->frame, ZMQ_SRCFD);
+		out->peer.remote = far_end(out->peer.fd);
 		out->data = zmq_msg_data(&wire->frame);
 		out->len = zmq_msg_size(&wire->frame);
 		if (!wire->router || (out->peer.id_len && keys_valid(out->peer.key)))
@@ -312,10 +325,13 @@ wire_send(struct wire *wire, const struct wire_peer *peer, const void *data, siz
 }
 
 void
-wire_cut(const struct wire_frame *frame)
+wire_cut(const struct wire_peer *peer)
 {
-	if (frame->peer.fd >= 0)
-		(void)shutdown(frame->peer.fd, SHUT_RDWR);
+	struct sockaddr_in6 now = far_end(peer->fd);
+
+	/* The descriptor may be another connection's by now. */
+	if (now.sin6_family != 0 && memcmp(&now, &peer->remote, sizeof(now)) == 0)
+		(void)shutdown(peer->fd, SHUT_RDWR);
 }
 
 static void

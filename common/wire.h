@@ -5,6 +5,7 @@
  * One message is one frame of at most WIRE_MAX bytes.  Settings and traps: libzmq 4.3.4, see the comments
  * in wire.c.  Sockets belong to one thread and are polled by the caller's zloop through wire_socket(). */
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,8 +24,9 @@ struct wire_peer {
 	uint8_t id[16];
 	size_t id_len;
 	char key[KEY_LEN + 1];
-	char address[64]; /* "Peer-Address" as libzmq saw it. */
-	int fd;           /* Of its connection right now: for wire_cut(), while this frame is handled. */
+	char address[64];           /* "Peer-Address" as libzmq saw it. */
+	int fd;                     /* Of its connection, */
+	struct sockaddr_in6 remote; /* and the far end by which wire_cut() knows it again. */
 };
 
 struct wire_frame {
@@ -54,8 +56,8 @@ unsigned long wire_dropped(const struct wire *wire);
  * is sent again when its lease says so, nothing is lost that matters. */
 int wire_send(struct wire *wire, const struct wire_peer *peer, const void *data, size_t len);
 
-/* Ends the connection of the frame that is being handled. */
-void wire_cut(const struct wire_frame *frame);
+/* Ends the peer's connection, if it is still the one that its last frame came by. */
+void wire_cut(const struct wire_peer *peer);
 
 /* Waits up to 'ms' for a frame; 0 on time-out.  For programs without a loop (gdrctl, join). */
 int wire_wait(struct wire *wire, int ms, struct wire_frame *out);

@@ -311,7 +311,7 @@ on_one(struct agents *agents, const struct wire_frame *frame)
 	if (!node) {
 		/* Was admitted once, and is nobody's key any more: ZAP is asked at the handshake only. */
 		log_burst(&agents->strangers, "%s: its key was revoked: link cut", frame->peer.address);
-		wire_cut(frame);
+		wire_cut(&frame->peer);
 		return;
 	}
 	struct session *session = find_session(agents, &frame->peer, node);

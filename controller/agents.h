@@ -20,5 +20,5 @@ void agents_free(struct agents *agents);
 
 /* After a commit: Desired and LeaseOk to the nodes that the fleet has marked. */
 void agents_flush(struct agents *agents);
-/* Once a second: sessions that fell silent. */
+/* Once a second: sessions that fell silent, and links of keys that were revoked. */
 void agents_tick(struct agents *agents);

@@ -41,7 +41,7 @@ on_one(struct enrol *enrol, const struct wire_frame *frame)
 
 	if (!request) {
 		log_burst(&enrol->garbage, "enrolment: %s: %s", frame->peer.address, err.msg);
-		wire_cut(frame);
+		wire_cut(&frame->peer);
 		return;
 	}
 	int rc = fleet_enrol(enrol->fleet, frame->peer.key, request->node, request->key, (uint64_t)zclock_time(), &err);

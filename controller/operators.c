@@ -519,7 +519,7 @@ on_one(struct operators *operators, const struct wire_frame *frame)
 	if (data)
 		answers_add(&operators->answers, &frame->peer, data, len);
 	else
-		wire_cut(frame);
+		wire_cut(&frame->peer);
 }
 
 static int
