@@ -86,5 +86,14 @@ within 60 is_pending
 expect 0 ctl node accept "$key" --name n1
 expect 0 ctl node assign n1 vela-a100
 within 60 node_is n1 ready
+note 'a key that speaks from two places is reported'
+cp "$(root_of n1)/var/lib/gdrfleet-comm/key" "$WORK/clone.key"
+chmod 600 "$WORK/clone.key"
+is_cloned() {
+	bad "$WORK/clone.key" hello n1
+	ctl event list | grep -q 'node\.cloned *node/n1'
+}
+within 20 is_cloned
+
 alive gdrd || broken 'gdrd ended'
 note 'done'

@@ -112,8 +112,7 @@ chmod 600 "$WORK/stranger.yaml"
 GDRCTL_CONFIG=$WORK/stranger.yaml expect 6 ctl --timeout 2s node list
 one_line
 ours=$(sed -nE 's/.*server_key: *//p' "$GDRCTL_CONFIG" | tr -d "'\"")
-theirs=$(sed -nE 's/.*server_key: *//p' "$WORK/other/admin.yaml" | tr -d "'\"")
-awk -v ours="$ours" -v theirs="$theirs" '{ at = index($0, theirs); if (at) $0 = substr($0, 1, at - 1) ours substr($0, at + 40) } 1' \
+awk -v ours="$ours" '/server_key:/ { sub(/server_key:.*/, ""); $0 = $0 "server_key: \"" ours "\"" } 1' \
 	"$WORK/stranger.yaml" >"$WORK/unknown.yaml"
 chmod 600 "$WORK/unknown.yaml"
 GDRCTL_CONFIG=$WORK/unknown.yaml expect 5 ctl --timeout 2s node list
