@@ -26,6 +26,19 @@ complain(const struct err *err)
 	return 1;
 }
 
+/* A damaged journal was set aside and is an empty one now. */
+static int
+open_journal(const char *path, const char *boot_id, struct journal **out, struct err *err)
+{
+	int rc = journal_open(path, boot_id, out, err);
+
+	if (rc != -EBADMSG)
+		return rc;
+	(void)complain(err);
+	*err = (struct err){ 0 };
+	return 0;
+}
+
 /* The message in the form that -o asks for; false for a table. */
 static bool
 print_message(const ProtobufCMessage *message, const char *output)
@@ -56,7 +69,7 @@ from_profile(const char *path, Gdr__Desired **out, struct err *err)
 
 	if (rc == 0)
 		rc = pbtext_parse_documents(kinds, path, text, len, &documents, &n, err);
-	if (rc < 0)
+	if (!documents)
 		return rc;
 	const Gdr__Profile *profile = (const Gdr__Profile *)documents[0].message;
 	if (n != 1 || documents[0].kind != &kinds[0] || !profile->spec) {
@@ -137,6 +150,7 @@ look(const struct settings *settings, const struct cli_options *options, enum co
 	auto_pb Gdr__Desired *desired = NULL;
 	auto_pb Gdr__Report *report = NULL;
 	auto_free char *boot_id = NULL;
+	auto_close int lock = -1;
 	struct journal *journal = NULL;
 	struct err err = { 0 };
 	struct host *host = host_open(settings->config->root, settings->config);
@@ -145,16 +159,16 @@ look(const struct settings *settings, const struct cli_options *options, enum co
 	if (rc == 0)
 		rc = pass_boot_id(host, &boot_id, &err);
 	if (rc == 0 && how == CONVERGE_ENFORCE)
-		rc = file_mkdirs(settings->config->state, 0755, &err);
+		rc = settings_lock(settings, &lock, &err);
 	if (rc == 0)
-		rc = journal_open(how == CONVERGE_ENFORCE ? settings->journal_file : NULL, boot_id, &journal, &err);
+		rc = open_journal(how == CONVERGE_ENFORCE ? settings->journal_file : NULL, boot_id, &journal, &err);
 	if (rc == 0)
 		rc = pass_run(host, journal, desired, how, &report, &err);
 	if (rc == 0 && !print_message(&report->base, options->output))
 		print_report(report);
 	journal_free(journal);
 	host_free(host);
-	if (rc < 0)
+	if (rc < 0 || !report)
 		return complain(&err);
 	return report->outcome == GDR__OUTCOME__OUTCOME_SETTLED ? 0 : 3;
 }

@@ -24,7 +24,9 @@
 #define TICK_MS       100
 #define HELLO_AGAIN   3000 /* ms without a Welcome */
 #define LEASES_MISSED 3
-#define SPREAD_MS     16000 /* libzmq's own reconnects: each agent has a fixed random interval up to this. */
+#define BUSY_MAX      3600000 /* ms: no controller sends us away for longer. */
+#define LOOK_MS       1000    /* Between two looks for the report where nothing tells of a new one. */
+#define SPREAD_MS     16000   /* libzmq's own reconnects: each agent has a fixed random interval up to this. */
 
 struct comm {
 	const struct settings *settings;
@@ -48,9 +50,11 @@ struct comm {
 	uint8_t digest[PB_DIGEST_LEN];
 	bool report_due;
 	enum wire_state said; /* The last state of the connection that was logged. */
-	int watch;
+	int watch;            /* -1: the worker's folder is not there yet, or the kernel has no watch to give. */
+	int64_t due_look_ms;
 	int signals;
 	struct log_burst refused;
+	struct log_burst unreadable;
 };
 
 static void
@@ -172,12 +176,14 @@ read_report(struct comm *comm)
 
 	if (file_read(comm->settings->report_file, WIRE_MAX - 1024, &data, &len, &err) < 0) {
 		if (err.code != -ENOENT)
-			log_warn("%s", err.msg);
+			log_burst(&comm->unreadable, "%s", err.msg);
 		return;
 	}
 	auto_pb Gdr__Report *report = (Gdr__Report *)pb_unpack(&gdr__report__descriptor, data, len, &err);
 	uint8_t digest[PB_DIGEST_LEN];
 	pb_digest(data, len, digest);
+	if (!report)
+		log_burst(&comm->unreadable, "%s: %s", comm->settings->report_file, err.msg);
 	if (!report || (comm->report && memcmp(digest, comm->digest, sizeof(digest)) == 0)) {
 		free(data);
 		return;
@@ -213,6 +219,8 @@ take_desired(struct comm *comm, const Gdr__Desired *desired)
 	else if (desired->generation < comm->generation)
 		(void)err_set(&err, -ESTALE, "generation %llu is older than ours, %llu",
 			      (unsigned long long)desired->generation, (unsigned long long)comm->generation);
+	else if (len > WIRE_MAX)
+		(void)err_set(&err, -EFBIG, "it has %zu bytes, at most %d are allowed", len, WIRE_MAX);
 	else if (pb_check(&desired->base, &err) == 0)
 		(void)file_replace(comm->settings->desired_file, data, len, 0600, &err);
 	if (err.code) {
@@ -231,20 +239,24 @@ take_welcome(struct comm *comm, zloop_t *loop, const Gdr__Welcome *welcome)
 {
 	uint32_t retry = welcome->has_retry_after_ms ? welcome->retry_after_ms : HELLO_AGAIN;
 
+	retry = retry < BUSY_MAX ? retry : BUSY_MAX;
 	switch ((int)welcome->answer) {
 	case GDR__WELCOME__ANSWER__ACCEPTED:
 		if (!comm->live)
 			log_info("connected to %s", comm->controller->agents);
 		comm->live = true;
 		comm->attempts = 0;
-		comm->lease_ms = welcome->lease_ms >= 10 ? welcome->lease_ms : 10;
-		comm->report_ms = welcome->report_ms;
+		if (welcome->has_lease_ms)
+			comm->lease_ms = welcome->lease_ms >= 10 ? welcome->lease_ms : 10;
+		if (welcome->has_report_ms)
+			comm->report_ms = welcome->report_ms;
 		comm->report_due = comm->report != NULL;
 		send_lease(comm);
 		break;
 	case GDR__WELCOME__ANSWER__BUSY:
 		comm->live = false;
 		comm->due_hello_ms = zclock_mono() + retry + randombytes_uniform(retry / 4 + 1);
+		comm->heard_ms = comm->due_hello_ms; /* Until then silence is what was agreed on. */
 		break;
 	default:
 		log_burst(&comm->refused, "the controller refuses this node: %s", welcome->why ? welcome->why : "?");
@@ -299,7 +311,8 @@ on_report(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 	struct comm *comm = arg;
 
 	(void)loop;
-	settings_watched(item->fd);
+	(void)item;
+	settings_watched(comm->watch);
 	read_report(comm);
 	return 0;
 }
@@ -355,6 +368,12 @@ static void
 tend(struct comm *comm, zloop_t *loop, int64_t now)
 {
 	enum wire_state state = wire_state(comm->wire);
+
+	if (comm->live && state != WIRE_UP) {
+		/* libzmq connects anew by itself, and a connection begins with Hello. */
+		comm->live = false;
+		comm->due_hello_ms = comm->heard_ms = now;
+	}
 	int64_t patience = comm->live ? LEASES_MISSED * (int64_t)comm->lease_ms : 30000;
 
 	if (state == WIRE_REFUSED || now - comm->heard_ms > patience) {
@@ -374,6 +393,19 @@ tend(struct comm *comm, zloop_t *loop, int64_t now)
 		send_report(comm);
 }
 
+/* Where there is no watch: perhaps there can be one now. */
+static void
+look_for_report(struct comm *comm, zloop_t *loop)
+{
+	comm->due_look_ms = zclock_mono() + LOOK_MS;
+	comm->watch = settings_watch(comm->settings->config->state);
+	if (comm->watch >= 0) {
+		zmq_pollitem_t watch = { .fd = comm->watch, .events = ZMQ_POLLIN };
+		(void)zloop_poller(loop, &watch, on_report, comm);
+	}
+	read_report(comm);
+}
+
 static int
 on_tick(zloop_t *loop, int timer, void *arg)
 {
@@ -382,6 +414,9 @@ on_tick(zloop_t *loop, int timer, void *arg)
 
 	(void)timer;
 	log_burst_tick(&comm->refused);
+	log_burst_tick(&comm->unreadable);
+	if (comm->watch < 0 && now >= comm->due_look_ms)
+		look_for_report(comm, loop);
 	if (comm->wire)
 		tend(comm, loop, now);
 	else if (now >= comm->due_connect_ms)
@@ -389,33 +424,47 @@ on_tick(zloop_t *loop, int timer, void *arg)
 	return 0;
 }
 
-/* agent.yaml's word, else what `join` wrote. */
+static void
+overrule(char **setting, const char *with)
+{
+	if (!with)
+		return;
+	free(*setting);
+	*setting = xstrdup(with);
+}
+
+/* Where and who, each: agent.yaml's word, else what `join` wrote. */
 static int
 find_controller(struct comm *comm, struct err *err)
 {
 	const Gdr__AgentConfig *config = comm->settings->config;
+	const char *file = comm->settings->controller_file;
 	auto_free char *text = NULL;
-	ProtobufCMessage *message = NULL;
+	auto_pb ProtobufCMessage *message = NULL;
 	size_t len;
+	int rc = 0;
 
 	if (config->controller && config->server_key) {
-		comm->controller = xcalloc(1, sizeof(*comm->controller));
-		gdr__join_token__init(comm->controller);
-		comm->controller->agents = xstrdup(config->controller);
-		comm->controller->server_key = xstrdup(config->server_key);
-	} else if (file_read(comm->settings->controller_file, 65536, &text, &len, err) < 0) {
+		message = xcalloc(1, sizeof(Gdr__JoinToken));
+		gdr__join_token__init((Gdr__JoinToken *)message);
+	} else {
+		rc = file_read(file, 65536, &text, &len, err);
+		if (rc == 0)
+			rc = pbtext_parse(&gdr__join_token__descriptor, file, text, len, &message, err);
+	}
+	if (rc == -ENOENT)
 		return err_set(
-			err, -ENOENT,
+			err, rc,
 			"no controller is known: join one with `gdr-agent join TOKENFILE`, or set controller and "
 			"server_key in agent.yaml");
-	} else if (pbtext_parse(&gdr__join_token__descriptor, comm->settings->controller_file, text, len, &message,
-				err) < 0) {
-		return err->code;
-	} else {
-		comm->controller = (Gdr__JoinToken *)message;
-	}
-	if (!comm->controller->agents || !keys_valid(comm->controller->server_key))
+	if (!message)
+		return rc;
+	Gdr__JoinToken *found = (Gdr__JoinToken *)message;
+	overrule(&found->agents, config->controller);
+	overrule(&found->server_key, config->server_key);
+	if (!found->agents || !keys_valid(found->server_key))
 		return err_set(err, -EINVAL, "controller: server_key: expected 40 characters of Z85");
+	comm->controller = (Gdr__JoinToken *)steal(&message);
 	return 0;
 }
 

@@ -202,7 +202,7 @@ journal_settled(struct journal *journal, const char *layer, const char *key)
 	Gdr__Journal__Change *change = find(journal, layer, key, true);
 	Gdr__Journal *state = journal ? journal->state : NULL;
 
-	if (!change)
+	if (!change || !state)
 		return;
 	for (size_t i = 0; i < state->n_changes; i++)
 		if (state->changes[i] == change)

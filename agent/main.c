@@ -182,6 +182,11 @@ main(int argc, char **argv)
 	if (!command)
 		return 2;
 	arguments.operand = argv[optind + 1];
+	if (arguments.operand && (command->run != run_join || argv[optind + 2])) {
+		(void)fprintf(stderr, "gdr-agent: %s: one word too many: '%s' (see gdr-agent --help)\n", command->name,
+			      command->run == run_join ? argv[optind + 2] : arguments.operand);
+		return 2;
+	}
 	if (settings_load(arguments.config, arguments.root, &settings, &err) < 0) {
 		(void)fprintf(stderr, "gdr-agent: %s\n", err.msg);
 		return 1;

@@ -56,7 +56,7 @@ settings_load(const char *path, const char *root, struct settings **out, struct 
 	Gdr__AgentConfig *config = NULL;
 	int rc = load_config(path, &config, err);
 
-	if (rc < 0)
+	if (!config)
 		return rc;
 	struct settings *settings = xcalloc(1, sizeof(*settings));
 	settings->config = config;
@@ -111,11 +111,22 @@ settings_read_desired(const struct settings *settings, Gdr__Desired **out, struc
 }
 
 int
+settings_lock(const struct settings *settings, int *fd, struct err *err)
+{
+	auto_free char *path = xasprintf("%s/lock", settings->config->state);
+	int rc = file_mkdirs(settings->config->state, 0755, err);
+
+	if (rc == 0)
+		rc = file_lock(path, fd, err);
+	return rc == -EBUSY ? err_wrap(err, "the worker or another `gdr-agent apply` is at work here") : rc;
+}
+
+int
 settings_watch(const char *folder)
 {
 	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
-	if (fd >= 0 && inotify_add_watch(fd, folder, IN_MOVED_TO | IN_CLOSE_WRITE) < 0) {
+	if (fd >= 0 && inotify_add_watch(fd, folder, IN_MOVED_TO) < 0) {
 		(void)close(fd);
 		return -1;
 	}

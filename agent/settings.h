@@ -9,7 +9,8 @@
  *   COMM_STATE/controller.yaml  where and who the controller is       `gdr-agent join` writes
  *   COMM_STATE/desired          packed gdr.Desired, the newest        comm writes, worker reads
  *   STATE/report                packed gdr.Report, the newest         worker writes, comm reads
- *   STATE/journal.yaml          what we changed (agent/journal.h)     worker */
+ *   STATE/journal.yaml          what we changed (agent/journal.h)     worker
+ *   STATE/lock                  who may change this machine           worker, `gdr-agent apply` */
 
 #include "proto/config.pb-c.h"
 #include "proto/wire.pb-c.h"
@@ -32,6 +33,10 @@ void settings_free(struct settings *settings);
 
 /* -ENOENT: there is none yet.  The bytes are checked (pb_check()) before they are believed. */
 int settings_read_desired(const struct settings *settings, Gdr__Desired **out, struct err *err);
+
+/* Only one at a time changes this machine and writes the journal: the worker, or `gdr-agent apply`.  -EBUSY names the
+ * process; the lock goes with '*fd', or with the process. */
+int settings_lock(const struct settings *settings, int *fd, struct err *err);
 
 /* An inotify descriptor that tells when files in 'folder' are replaced; -1 where the kernel has none to give. */
 int settings_watch(const char *folder);

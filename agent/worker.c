@@ -30,7 +30,8 @@ struct worker {
 	uint8_t reported[PB_DIGEST_LEN]; /* Of the report on disk. */
 	char last_why[512];
 	int signals;
-	int watch;
+	int watch; /* -1: there is no folder to watch yet. */
+	int lock;
 };
 
 /* Everything outside 'mode: enforce' only looks. */
@@ -104,8 +105,13 @@ one_pass(struct worker *worker)
 
 /* False: a signal says it is time to end. */
 static bool
-wait_for_news(const struct worker *worker)
+wait_for_news(struct worker *worker)
 {
+	if (worker->watch < 0) {
+		worker->watch = settings_watch(worker->settings->config->comm_state);
+		if (worker->watch >= 0)
+			return true; /* Who knows what came before. */
+	}
 	struct pollfd fds[] = { { .fd = worker->signals, .events = POLLIN },
 				{ .fd = worker->watch, .events = POLLIN } };
 
@@ -121,7 +127,7 @@ open_worker(struct worker *worker, struct err *err)
 	auto_free char *boot_id = NULL;
 	int rc;
 
-	rc = file_mkdirs(config->state, 0755, err);
+	rc = settings_lock(worker->settings, &worker->lock, err);
 	if (rc < 0)
 		return rc;
 	worker->host = host_open(config->root, config);
@@ -138,7 +144,7 @@ open_worker(struct worker *worker, struct err *err)
 int
 worker_run(const struct settings *settings)
 {
-	struct worker worker = { .settings = settings, .watch = -1 };
+	struct worker worker = { .settings = settings, .watch = -1, .lock = -1 };
 	struct err err = { 0 };
 	sigset_t set;
 
