@@ -445,7 +445,7 @@ int
 fleet_assign(struct fleet *fleet, const struct ask *ask, const Gdr__NodeAssign *assign, struct err *err)
 {
 	auto_free struct node **nodes = NULL;
-	struct reference to;
+	struct reference to = { 0 };
 	size_t n;
 	int rc;
 

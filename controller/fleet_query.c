@@ -553,7 +553,8 @@ fleet_query_status(struct fleet *fleet, const struct ask *ask, const Gdr__Status
 		status->connected += nodes[i]->connected;
 		status->open_grants += nodes[i]->grant_boot != NULL;
 	}
-	qsort(nodes, n, sizeof(struct node *), by_urgency);
+	if (n > 0)
+		qsort(nodes, n, sizeof(struct node *), by_urgency);
 	for (size_t i = 0; i < n && i < ATTENTION_MAX && nodes[i]->state != GDR__NODE_STATE__NODE_READY; i++)
 		ADD(status->attention, status->n_attention, view_node(fleet, nodes[i], ask->now_ms, false));
 	return 0;

@@ -7,7 +7,7 @@
 
 #include "common/wire.h"
 #include "controller/operators.h"
-#include "tests/fuzz/fake_db.h"
+#include "tests/fuzz/fake_fleet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -23,8 +23,8 @@ make(void **state)
 	if (loop_make(state) != 0)
 		return -1;
 	struct loop *loop = *state;
-	loop_add(loop, true, "n1", 0, &key_1);
-	loop_add(loop, true, "n2", 0, &key_2);
+	loop_add(loop, true, "n1", GDR__ROLE__ROLE_VIEWER, &key_1);
+	loop_add(loop, true, "n2", GDR__ROLE__ROLE_VIEWER, &key_2);
 	world_does(loop->world, "apply: {profiles: [" P1 "]}", "profile/p created");
 	world_does(loop->world, "node_assign: {of: {names: [n1, n2]}, profile: p}",
 		   "node/n1 assigned, node/n2 assigned");
@@ -328,7 +328,7 @@ who_comes_when_too_many_do_is_told_when(void **state)
 		auto_free char *name = xasprintf("m%zu", i);
 
 		keys_generate(&keys[i]);
-		loop_add(loop, true, name, 0, &keys[i]);
+		loop_add(loop, true, name, GDR__ROLE__ROLE_VIEWER, &keys[i]);
 		clients[i] = agent(loop, &keys[i]);
 	}
 	for (size_t i = 0; i < N; i++) {
@@ -440,7 +440,7 @@ a_name_that_changed_hands(void **state)
 	keys_generate(&fresh);
 	world_does(loop->world, "node_remove: {of: {names: [n1]}}", "node/n1 removed");
 	loop_end_turn(loop);
-	loop_add(loop, true, "n1", 0, &fresh);
+	loop_add(loop, true, "n1", GDR__ROLE__ROLE_VIEWER, &fresh);
 	world_does(loop->world, "node_assign: {of: {names: [n1]}, profile: p}", "node/n1 assigned");
 	loop_end_turn(loop);
 	assert_true(loop_silent(loop, old, 100));
@@ -463,7 +463,7 @@ a_key_that_changed_names(void **state)
 
 	world_does(loop->world, "node_remove: {of: {names: [n1]}}", "node/n1 removed");
 	loop_end_turn(loop);
-	loop_add(loop, true, "n9", 0, &key_1);
+	loop_add(loop, true, "n9", GDR__ROLE__ROLE_VIEWER, &key_1);
 	says(client, "lease: {generation: 2, boot_id: b1}");
 	(void)hears_welcome(loop, client, GDR__WELCOME__ANSWER__BUSY);
 	says_hello(client, "n1", 0);

@@ -103,10 +103,10 @@ nobody_is_let_in_before_the_commit(void **state)
 	(void)state;
 	keys_generate(&node);
 	keys_generate(&user);
-	assert_true(add(&node, true, n1, 0) < 0); /* No transaction. */
+	assert_true(add(&node, true, n1, GDR__ROLE__ROLE_VIEWER) < 0); /* No transaction. */
 	assert_null(keyring_find(keyring, node.public_key));
 	begin();
-	ok(add(&node, true, n1, 0));
+	ok(add(&node, true, n1, GDR__ROLE__ROLE_VIEWER));
 	ok(add(&user, false, alice, GDR__ROLE__ROLE_VIEWER));
 	assert_false(gets_in(ZAP_AGENTS, &node));
 	assert_false(gets_in(ZAP_OPERATORS, &user));
@@ -139,12 +139,12 @@ what_holds_at_the_commit_counts(void **state)
 	(void)state;
 	keys_generate(&key);
 	begin();
-	ok(add(&key, true, n1, 0));
+	ok(add(&key, true, n1, GDR__ROLE__ROLE_VIEWER));
 	ok(keyring_remove(keyring, key.public_key, &why));
 	commit();
 	assert_false(gets_in(ZAP_AGENTS, &key));
 	begin();
-	ok(add(&key, true, n1, 0));
+	ok(add(&key, true, n1, GDR__ROLE__ROLE_VIEWER));
 	commit();
 	begin();
 	ok(keyring_remove(keyring, key.public_key, &why));
@@ -228,11 +228,11 @@ a_reload_shuts_out_only_who_is_gone(void **state)
 	keys_generate(&goes);
 	keys_generate(&fresh);
 	begin();
-	ok(add(&stays, true, n1, 0));
-	ok(add(&goes, true, n1, 0));
+	ok(add(&stays, true, n1, GDR__ROLE__ROLE_VIEWER));
+	ok(add(&goes, true, n1, GDR__ROLE__ROLE_VIEWER));
 	commit();
 	begin();
-	ok(add(&fresh, true, n1, 0));
+	ok(add(&fresh, true, n1, GDR__ROLE__ROLE_VIEWER));
 	store_rollback(store);
 	keyring_clear(keyring);
 	assert_null(keyring_find(keyring, stays.public_key));

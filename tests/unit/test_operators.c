@@ -28,7 +28,7 @@ make(void **state)
 	loop_add(*state, false, "vera", GDR__ROLE__ROLE_VIEWER, &viewer);
 	loop_add(*state, false, "olga", GDR__ROLE__ROLE_OPERATOR, &operator_);
 	loop_add(*state, false, "anna", GDR__ROLE__ROLE_ADMIN, &admin);
-	loop_add(*state, true, "n1", 0, &node);
+	loop_add(*state, true, "n1", GDR__ROLE__ROLE_VIEWER, &node);
 	return 0;
 }
 
@@ -458,7 +458,7 @@ an_answer_may_be_too_large(void **state)
 		struct keypair key;
 
 		keys_generate(&key);
-		loop_add(loop, true, name, 0, &key);
+		loop_add(loop, true, name, GDR__ROLE__ROLE_VIEWER, &key);
 		Gdr__Report *report = (Gdr__Report *)world_message(&gdr__report__descriptor, hello);
 		fleet_report(w->fleet, fleet_node(w->fleet, name), &report, w->now);
 		pb_free((ProtobufCMessage *)report);

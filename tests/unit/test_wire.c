@@ -54,7 +54,7 @@ connected(const struct keypair *self)
 }
 
 static void
-gets(struct wire *wire, const char *want, struct wire_frame *frame)
+arrives(struct wire *wire, const char *want, struct wire_frame *frame)
 {
 	assert_true(sockets_recv(wire, frame));
 	assert_int_equal(frame->len, strlen(want));
@@ -73,19 +73,19 @@ frames_go_both_ways(void **state)
 	assert_true(sscanf(wire_endpoint(server), "tcp://127.0.0.1:%7[0-9]", port) == 1);
 	assert_string_not_equal(port, "0");
 	sockets_send(client, "hello", 5);
-	gets(server, "hello", &frame);
+	arrives(server, "hello", &frame);
 	assert_string_equal(frame.peer.key, client_key.public_key);
 	assert_string_equal(frame.peer.address, "127.0.0.1");
 	assert_true(frame.peer.fd >= 0);
 	assert_true(frame.peer.id_len > 0);
 	struct wire_peer peer = frame.peer;
 	sockets_send(other, "", 0);
-	gets(server, "", &frame);
+	arrives(server, "", &frame);
 	assert_string_equal(frame.peer.key, other_key.public_key);
 	assert_int_equal(wire_send(server, &peer, "to client", 9), 0);
 	assert_int_equal(wire_send(server, &frame.peer, "to other", 8), 0);
-	gets(client, "to client", &frame);
-	gets(other, "to other", &frame);
+	arrives(client, "to client", &frame);
+	arrives(other, "to other", &frame);
 	assert_int_equal(wire_recv(client, &frame), 0);
 	assert_int_equal(wire_recv(server, &frame), 0);
 	assert_int_equal(wire_wait(client, 20, &frame), 0);
@@ -105,7 +105,7 @@ who_is_gone_cannot_be_reached(void **state)
 	(void)state;
 	assert_int_equal(wire_send(server, &peer, "x", 1), -EHOSTUNREACH);
 	sockets_send(client, "hello", 5);
-	gets(server, "hello", &frame);
+	arrives(server, "hello", &frame);
 	peer = frame.peer;
 	wire_close(client);
 	while (wire_send(server, &peer, "x", 1) == 0 && zclock_mono() < end)
@@ -132,12 +132,12 @@ a_frame_too_large_cuts_its_own_connection(void **state)
 	assert_int_equal(zmq_send(wire_socket(client), data, WIRE_MAX + 1, 0), WIRE_MAX + 1);
 	assert_true(sockets_reach(client, WIRE_DOWN) || wire_state(client) == WIRE_UP);
 	sockets_send(other, "still here", 10);
-	gets(server, "still here", &frame);
+	arrives(server, "still here", &frame);
 	assert_string_equal(frame.peer.key, other_key.public_key);
 	/* It may come back, and has said nothing meanwhile. */
 	assert_true(sockets_reach(client, WIRE_UP));
 	sockets_send(client, "back", 4);
-	gets(server, "back", &frame);
+	arrives(server, "back", &frame);
 	assert_string_equal(frame.peer.key, client_key.public_key);
 	/* An answer may be larger than a request. */
 	assert_int_equal(wire_send(server, &frame.peer, data, WIRE_MAX + 2), 0);
@@ -158,7 +158,7 @@ messages_in_parts_are_dropped_and_counted(void **state)
 		for (int i = 1; i <= parts; i++)
 			assert_int_equal(zmq_send(wire_socket(client), "part", 4, i < parts ? ZMQ_SNDMORE : 0), 4);
 	sockets_send(client, "whole", 5);
-	gets(server, "whole", &frame);
+	arrives(server, "whole", &frame);
 	assert_int_equal(wire_dropped(server), 4);
 	assert_int_equal(wire_recv(server, &frame), 0);
 	wire_close(client);
@@ -187,7 +187,7 @@ a_long_routing_id_is_dropped(void **state)
 		assert_int_equal(wire_wait(server, 10, &frame), 0);
 	assert_int_equal(wire_dropped(server), 1);
 	sockets_send(other, "hello", 5);
-	gets(server, "hello", &frame);
+	arrives(server, "hello", &frame);
 	(void)zmq_close(client);
 	wire_close(other);
 }
@@ -203,14 +203,14 @@ a_cut_ends_one_link(void **state)
 	(void)state;
 	wire_cut(&none.peer);
 	sockets_send(client, "hello", 5);
-	gets(server, "hello", &frame);
+	arrives(server, "hello", &frame);
 	struct wire_peer peer = frame.peer;
 	zap_deny(zap, ZAP_AGENTS, client_key.public_key);
 	wire_cut(&frame.peer);
 	assert_true(sockets_reach(client, WIRE_REFUSED)); /* It comes back by itself, and is no longer let in. */
 	assert_int_equal(wire_send(server, &peer, "x", 1), -EHOSTUNREACH);
 	sockets_send(other, "hello", 5);
-	gets(server, "hello", &frame);
+	arrives(server, "hello", &frame);
 	wire_close(client);
 	wire_close(other);
 }
