@@ -25,6 +25,7 @@
 #define LABEL    "fleetsim"
 #define PATIENCE 60000 /* ms for any one step */
 #define HELLO_MS 2000
+#define TURN_MS  100
 #define CHUNK    500 /* Node documents an apply */
 
 struct agent {
@@ -290,6 +291,20 @@ never(const struct agent *agent)
 	return false;
 }
 
+/* Who is out, and how far its connection got. */
+static void
+name_the_missing(const struct sim *sim)
+{
+	static const char *const text[] = { [WIRE_DOWN] = "no connection",
+					    [WIRE_MUTE] = "no handshake",
+					    [WIRE_UP] = "connected, not welcomed",
+					    [WIRE_REFUSED] = "refused" };
+
+	for (size_t i = 0; i < sim->n; i++)
+		if (!sim->agents[i].live)
+			(void)printf("  %s: %s\n", sim->agents[i].name, text[wire_state(sim->agents[i].wire)]);
+}
+
 /* --- the story --------------------------------------------------------------------------------------------------- */
 
 static int
@@ -359,9 +374,12 @@ story(struct sim *sim, long long run_ms, struct err *err)
 		return rc;
 	failed |= step(sim, "pushed, reported, committed", begun, turn_until(sim, is_committed, PATIENCE));
 	if (run_ms) {
+		begun = now_ms();
 		(void)turn_until(sim, never, run_ms);
-		(void)printf("stayed connected for %.1f s\n", (double)run_ms / 1000);
+		failed |= step(sim, "connected in the end", begun, turn_until(sim, is_live, TURN_MS));
 	}
+	if (failed)
+		name_the_missing(sim);
 	return failed;
 }
 
