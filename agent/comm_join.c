@@ -25,7 +25,7 @@ load_token(const char *path, Gdr__JoinToken **out, struct err *err)
 
 	if (rc == 0)
 		rc = pbtext_parse(&gdr__join_token__descriptor, path, text, len, &message, err);
-	if (rc < 0)
+	if (!message)
 		return rc;
 	const Gdr__JoinToken *token = (const Gdr__JoinToken *)message;
 	if (!token->agents || !token->enrol || !keys_valid(token->server_key) || !keys_valid(token->secret))
@@ -103,11 +103,12 @@ comm_join(const struct settings *settings, const char *token_file, struct err *e
 	struct keypair key;
 	int rc = load_token(token_file, &token, err);
 
-	if (rc == 0 && token->node && strcmp(token->node, settings->node) != 0)
+	if (!token)
+		return rc;
+	if (token->node && strcmp(token->node, settings->node) != 0)
 		return err_set(err, -EPERM, "this token is for node '%s', and we are '%s' (agent.yaml, `node:`)",
 			       token->node, settings->node);
-	if (rc == 0)
-		rc = comm_user_become(settings->config->user, settings->config->comm_state, err);
+	rc = comm_user_become(settings->config->user, settings->config->comm_state, err);
 	if (rc == 0)
 		rc = keys_load_or_make(settings->key_file, &key, "this node's key for gdrfleet", err);
 	if (rc == 0)
