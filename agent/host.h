@@ -43,7 +43,8 @@ int host_replace(struct host *host, const char *path, const char *text, mode_t m
 int host_remove(struct host *host, const char *path, struct err *err); /* Absent is fine. */
 
 /* The path on this machine of an external program: agent.yaml's tools, else (only where the root is
- * "/") the usual bin folders.  NULL if there is none.  The caller frees. */
+ * "/") the usual bin folders; a path, as host_programs() gives it, is itself.  NULL if there is none.  The caller
+ * frees. */
 char *host_tool(struct host *host, const char *name);
 
 /* Executables in a folder of this machine (hooks), sorted, for host_run() as they are; those that others than root

@@ -50,7 +50,7 @@ configured(const struct host *host, const char *name)
 char *
 host_tool(struct host *host, const char *name)
 {
-	const char *own = configured(host, name);
+	const char *own = *name == '/' ? name : configured(host, name);
 
 	if (own || !host->is_machine)
 		return own && runnable(own) ? xstrdup(own) : NULL;
