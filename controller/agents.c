@@ -356,13 +356,15 @@ agents_tick(struct agents *agents)
 	log_burst_tick(&agents->garbage);
 	log_burst_tick(&agents->impostors);
 	log_burst_tick(&agents->clones);
+	log_burst_tick(&agents->floods);
 	for (struct session *s = zhashx_first(agents->sessions); s; s = zhashx_next(agents->sessions)) {
 		struct node *node = fleet_node(agents->fleet, s->node);
-
 		bool own = node && node->key && strcmp(s->peer.key, node->key) == 0;
 
 		if (own && !s->retired_ms)
 			node->connected = s->heard_ms > silent;
+		if (!own)
+			wire_cut(&s->peer);
 		if (!own || s->heard_ms < oldest)
 			(void)zlistx_add_end(dead, s);
 	}
