@@ -136,7 +136,7 @@ every_request_has_its_role(void **state)
 				fail_msg("%s by role %d: code %d, %s", field->name, role, (int)answer->code,
 					 answer->message ? answer->message : "-");
 			if (refused)
-				assert_non_null(strstr(answer->message, "this takes a"));
+				assert_non_null(strstr(answer->message, "this takes the role"));
 		}
 	}
 	assert_true(bodies >= 18);
@@ -152,9 +152,9 @@ a_viewer_changes_nothing(void **state)
 	auto_free char *before = world_dump(loop->world);
 
 	expect(loop, client, "node_mode: {of: {names: [n1]}, mode: hold}", GDR__CODE__CODE_NOT_ALLOWED,
-	       "user 'vera' is a viewer; this takes a operator");
+	       "user 'vera' has the role viewer; this takes the role operator");
 	expect(loop, client, "{dry_run: true, apply: {nodes: [{name: n9}]}}", GDR__CODE__CODE_NOT_ALLOWED, NULL);
-	expect(loop, client, "node_remove: {of: {names: [n1]}}", GDR__CODE__CODE_NOT_ALLOWED, "takes a admin");
+	expect(loop, client, "node_remove: {of: {names: [n1]}}", GDR__CODE__CODE_NOT_ALLOWED, "takes the role admin");
 	expect(loop, client, "users: {}", GDR__CODE__CODE_NOT_ALLOWED, NULL);
 	auto_free char *after = world_dump(loop->world);
 	world_same(before, after);
