@@ -42,6 +42,17 @@ is_lost(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 	return now_ms > seen + fleet->config->lost_after;
 }
 
+/* What the host says of the boot that it may end: why it wants to, or why it has not ("postponed: hook ..."). */
+static const char *
+last_words(const struct node *node)
+{
+	const Gdr__Report *report = node->report;
+	bool of_it = report && same(report->boot_id, node->grant_boot) &&
+		     report->outcome == GDR__OUTCOME__OUTCOME_WANTS_REBOOT;
+
+	return of_it && report->why ? report->why : "";
+}
+
 static struct judgement
 rebooting(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 {
@@ -49,17 +60,19 @@ rebooting(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 	uint64_t deadline = limits ? limits->deadline : 1200000;
 	uint32_t used = node->report ? node->report->reboots_used : 0;
 	uint32_t budget = node->report ? node->report->reboot_budget : 0;
+	const char *said = last_words(node);
+	const char *colon = *said ? ": " : "";
 
 	if (now_ms > node->granted_ms + deadline)
 		return judged(
 			GDR__NODE_STATE__NODE_LOST,
-			xasprintf("a reboot was granted %llu min ago and the host has not come back",
-				  (unsigned long long)(now_ms - node->granted_ms) / 60000),
+			xasprintf("a reboot was granted %llu min ago and the host has not come back%s%s",
+				  (unsigned long long)(now_ms - node->granted_ms) / 60000, colon, said),
 			"look at its console; it keeps its place in the reboot budget until it is back or removed");
 	if (!node->leave_boot && budget)
-		return judged(GDR__NODE_STATE__NODE_REBOOTING, xasprintf("reboot %u of at most %u", used + 1, budget),
-			      NULL);
-	return judged(GDR__NODE_STATE__NODE_REBOOTING, xstrdup("an operator asked for it"), NULL);
+		return judged(GDR__NODE_STATE__NODE_REBOOTING,
+			      xasprintf("reboot %u of at most %u%s%s", used + 1, budget, colon, said), NULL);
+	return judged(GDR__NODE_STATE__NODE_REBOOTING, xstrdup(*said ? said : "an operator asked for it"), NULL);
 }
 
 /* The first item that a person has to do something about says more than the outcome's own line. */
