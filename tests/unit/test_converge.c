@@ -190,7 +190,7 @@ setup(void **state)
 	if (folder_make(state) != 0)
 		return -1;
 	file = xasprintf("%s/journal.yaml", (char *)*state);
-	now = (struct machine_of_numbers){ 0 };
+	now = (struct machine_of_numbers){ .looks = 0 };
 	boots = 0;
 	open_journal(file);
 	return 0;
