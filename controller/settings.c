@@ -66,8 +66,8 @@ gdrd_settings_advertised(const struct gdrd_settings *settings, const char *bound
 	if (!port || !host || port <= host + 3)
 		return xstrdup(bound);
 	host += 3;
-	auto_free char *endpoint_host = strndup(host, (size_t)(port - host));
-	bool wildcard = !endpoint_host || strcmp(endpoint_host, "0.0.0.0") == 0 || strcmp(endpoint_host, "*") == 0 ||
+	auto_free char *endpoint_host = xasprintf("%.*s", (int)(port - host), host);
+	bool wildcard = strcmp(endpoint_host, "0.0.0.0") == 0 || strcmp(endpoint_host, "*") == 0 ||
 			strcmp(endpoint_host, "[::]") == 0;
 	if (settings->config->advertise)
 		return xasprintf("tcp://%s%s", settings->config->advertise, port);
