@@ -25,6 +25,7 @@
 #define HELLO_AGAIN   3000 /* ms without a Welcome */
 #define LEASES_MISSED 3
 #define BUSY_MAX      3600000 /* ms: no controller sends us away for longer. */
+#define MUTE_MS       20000   /* Longer than a handshake may take (common/wire.c): it broke off, perhaps for good. */
 #define LOOK_MS       1000    /* Between two looks for the report where nothing tells of a new one. */
 #define SPREAD_MS     16000   /* libzmq's own reconnects: each agent has a fixed random interval up to this. */
 
@@ -34,11 +35,13 @@ struct comm {
 	Gdr__JoinToken *controller; /* agents and server_key. */
 	struct wire *wire;
 	bool live;
+	bool met;               /* Was live on this socket. */
 	int attempts;           /* Since we were last live. */
 	int64_t due_connect_ms; /* All times of zclock_mono(). */
 	int64_t due_hello_ms;
 	int64_t due_lease_ms;
 	int64_t heard_ms;
+	int64_t not_mute_ms; /* The last time that the connection was in another state. */
 	int64_t sent_report_ms;
 	uint32_t lease_ms;
 	uint32_t report_ms;
@@ -66,7 +69,7 @@ disconnect(struct comm *comm, zloop_t *loop)
 		wire_close(comm->wire);
 	}
 	comm->wire = NULL;
-	comm->live = false;
+	comm->live = comm->met = false;
 }
 
 /* The next attempt: after a random time in a window that doubles up to the 'retry' setting, so that a fleet
@@ -244,7 +247,7 @@ take_welcome(struct comm *comm, zloop_t *loop, const Gdr__Welcome *welcome)
 	case GDR__WELCOME__ANSWER__ACCEPTED:
 		if (!comm->live)
 			log_info("connected to %s", comm->controller->agents);
-		comm->live = true;
+		comm->live = comm->met = true;
 		comm->attempts = 0;
 		if (welcome->has_lease_ms)
 			comm->lease_ms = welcome->lease_ms >= 10 ? welcome->lease_ms : 10;
@@ -340,7 +343,7 @@ connect_now(struct comm *comm, zloop_t *loop)
 	}
 	zmq_pollitem_t item = { .socket = wire_socket(comm->wire), .events = ZMQ_POLLIN };
 	(void)zloop_poller(loop, &item, on_frame, comm);
-	comm->heard_ms = zclock_mono();
+	comm->heard_ms = comm->not_mute_ms = zclock_mono();
 	send_hello(comm);
 	comm->due_hello_ms = zclock_mono() + TICK_MS;
 }
@@ -363,6 +366,13 @@ say_state(struct comm *comm, enum wire_state state)
 		log_warn("%s: nobody answers; going on with what is on disk", comm->controller->agents);
 }
 
+/* How long nothing may be heard on a connection. */
+static int64_t
+patience(const struct comm *comm)
+{
+	return comm->met ? LEASES_MISSED * (int64_t)comm->lease_ms : 30000;
+}
+
 /* What is due while there is a connection. */
 static void
 tend(struct comm *comm, zloop_t *loop, int64_t now)
@@ -372,11 +382,11 @@ tend(struct comm *comm, zloop_t *loop, int64_t now)
 	if (comm->live && state != WIRE_UP) {
 		/* libzmq connects anew by itself, and a connection begins with Hello. */
 		comm->live = false;
-		comm->due_hello_ms = comm->heard_ms = now;
+		comm->due_hello_ms = now;
 	}
-	int64_t patience = comm->live ? LEASES_MISSED * (int64_t)comm->lease_ms : 30000;
-
-	if (state == WIRE_REFUSED || now - comm->heard_ms > patience) {
+	if (state != WIRE_MUTE)
+		comm->not_mute_ms = now;
+	if (state == WIRE_REFUSED || now - comm->heard_ms > patience(comm) || now - comm->not_mute_ms > MUTE_MS) {
 		say_state(comm, state == WIRE_UP ? WIRE_DOWN : state);
 		come_back_later(comm, loop, 0);
 		return;
