@@ -96,11 +96,12 @@ print_new(struct ctl *ctl, Gdr__Response *response, uint64_t *after, struct widt
 	size_t known = 0;
 
 	oldest_first(response);
-	while (known<response->n_events && * after> 0 && response->events[known]->id <= *after)
+	while (*after && known < response->n_events && response->events[known]->id <= *after)
 		known++;
+	if (known == response->n_events)
+		return;
 	output_rows(ctl, &view_events, response->events + known, response->n_events - known, widths);
-	if (response->n_events > known)
-		*after = response->events[response->n_events - 1]->id;
+	*after = response->events[response->n_events - 1]->id;
 }
 
 static int
