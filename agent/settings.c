@@ -104,6 +104,9 @@ settings_read_desired(const struct settings *settings, Gdr__Desired **out, struc
 	if (!message)
 		return err_wrap(err, "%s", settings->desired_file);
 	rc = pb_check(message, err);
+	const Gdr__Desired *desired = (const Gdr__Desired *)message;
+	if (rc == 0 && desired->spec && !desired->spec_hash) /* Its reboots would be charged to no budget. */
+		rc = err_set(err, -EBADMSG, "a spec without spec_hash");
 	if (rc < 0)
 		return err_wrap(err, "%s", settings->desired_file);
 	*out = (Gdr__Desired *)steal(&message);
