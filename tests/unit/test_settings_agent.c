@@ -190,16 +190,19 @@ desired_state_is_checked_before_it_is_believed(void **state)
 	desired.spec = &spec;
 	spec.hugepages = &pages;
 	pages.has_size = true;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
+		char hash[] = "0123456789abcdef0123456789abcdef";
 		size_t len;
 
 		pages.size = i == 0 ? 4096 : 2 << 20;
+		desired.spec_hash = i == 1 ? NULL : hash;
 		auto_free uint8_t *data = pb_pack(&desired.base, &len);
 		folder_write(settings->desired_file, data, len);
 		err = (struct err){ 0 };
 		int rc = settings_read_desired(settings, &found, &err);
-		assert_int_equal(rc == 0, i == 1);
+		assert_int_equal(rc == 0, i == 2);
 		assert_int_equal(strstr(err.msg, "hugepages.size") != NULL, i == 0);
+		assert_int_equal(strstr(err.msg, "spec_hash") != NULL, i == 1);
 	}
 	assert_int_equal(found->generation, 7);
 	assert_int_equal(found->spec->hugepages->size, 2 << 20);
