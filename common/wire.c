@@ -338,7 +338,11 @@ static void
 on_event(struct wire *wire, int event)
 {
 	switch (event) {
-	case ZMQ_EVENT_CONNECTED: wire->state = WIRE_MUTE; break;
+	case ZMQ_EVENT_CONNECTED:
+		/* Told by another I/O thread than the handshake, and sometimes after it. */
+		if (wire->state == WIRE_DOWN)
+			wire->state = WIRE_MUTE;
+		break;
 	case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: wire->state = WIRE_UP; break;
 	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: wire->state = WIRE_REFUSED; break;
 	case ZMQ_EVENT_CLOSED: /* A connection attempt failed. */
