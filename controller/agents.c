@@ -215,7 +215,10 @@ wait_for_slot(struct agents *agents)
 		agents->next_admission += gap_us;
 		return 0;
 	}
-	agents->next_return = (agents->next_return > now_us ? agents->next_return : now_us) + gap_us;
+	/* More than all nodes can hardly wait: who says Hello again and again does not send the others far away. */
+	if (agents->next_return < now_us || agents->next_return > now_us + agents->config->max_nodes * gap_us)
+		agents->next_return = now_us;
+	agents->next_return += gap_us;
 	return (uint32_t)((agents->next_return - now_us) / 1000) + 1;
 }
 

@@ -367,6 +367,38 @@ who_comes_when_too_many_do_is_told_when(void **state)
 		wire_close(clients[i]);
 }
 
+/* One that does not wait, but asks and asks, sends nobody away for longer than the whole fleet would take. */
+static void
+an_impatient_agent_does_not_make_others_wait(void **state)
+{
+	struct loop *loop = *state;
+	uint32_t longest = 0;
+
+	loop->world->config.admit_per_second = 2;
+	loop->world->config.max_nodes = 10;
+	for (size_t i = 0; i < 4; i++) {
+		auto_free char *name = xasprintf("m%zu", i);
+		struct keypair key;
+
+		keys_generate(&key);
+		loop_add(loop, true, name, GDR__ROLE__ROLE_VIEWER, &key);
+		struct wire *other = agent(loop, &key);
+		says_hello(other, name, 0);
+		pb_free((ProtobufCMessage *)hears(loop, other));
+		wire_close(other);
+	}
+	struct wire *client = agent(loop, &key_2);
+	for (int i = 0; i < 60; i++) {
+		says(client, "hello: {protocol: 1, node: n2, boot_id: b1}");
+		auto_pb Gdr__ToAgent *down = hears(loop, client);
+		if (down->body_case == GDR__TO_AGENT__BODY_WELCOME &&
+		    down->welcome->answer == GDR__WELCOME__ANSWER__BUSY && down->welcome->retry_after_ms > longest)
+			longest = down->welcome->retry_after_ms;
+	}
+	assert_in_range(longest, 1000, 6000);
+	wire_close(client);
+}
+
 static void
 a_hello_again_is_no_newcomer(void **state)
 {
@@ -594,6 +626,7 @@ main(void)
 		TEST(garbage_stops_nothing),
 		TEST(a_flood_is_not_read),
 		TEST(who_comes_when_too_many_do_is_told_when),
+		TEST(an_impatient_agent_does_not_make_others_wait),
 		TEST(a_hello_again_is_no_newcomer),
 		TEST(a_copy_that_goes_on_speaking_is_seen),
 		TEST(a_revoked_key_is_cut_off),
