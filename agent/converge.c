@@ -15,12 +15,28 @@ struct pass {
 	struct journal *journal;
 	const Gdr__Spec *spec;
 	bool enforce;
-	bool hold;   /* Something waits for a boot, be it staged or yet to be: live changes wait from here on. */
-	bool staged; /* For something only the boot is missing. */
-	bool work;   /* Something can be done, and was not tried. */
+	bool hold;      /* Something waits for a boot, be it staged or yet to be: live changes wait from here on. */
+	bool staged;    /* For something only the boot is missing. */
+	bool work;      /* Something can be done, and was not tried. */
+	unsigned boots; /* That it takes, as far as the items know. */
 	char first[200];
 	unsigned wrong;
 };
+
+/* Only the boot is missing; what is hidden until then is not staged. */
+static bool
+is_staged(const struct item *item)
+{
+	return item->fix == FIX_BOOT && item->boots < 2;
+}
+
+static unsigned
+boots_of(const struct item *item)
+{
+	if (item->fix != FIX_STAGE && item->fix != FIX_BOOT)
+		return 0;
+	return item->boots ? item->boots : 1;
+}
 
 static bool
 waits_for_boot(const struct report *report)
@@ -56,7 +72,9 @@ judge_boots(struct pass *pass, const char *layer, struct report *report)
 
 		if (item->fix == FIX_NONE && pass->enforce)
 			journal_settled(pass->journal, layer, item->key);
-		if (item->fix != FIX_BOOT || !journal_booted_since(pass->journal, layer, item->key, item->want))
+		if (item->fix == FIX_NONE && item->keep == KEEP_BACK && pass->enforce)
+			journal_forget(pass->journal, layer, item->key);
+		if (!is_staged(item) || !journal_booted_since(pass->journal, layer, item->key, item->want))
 			continue;
 		char *old = item->why;
 		item->why = xasprintf("staged, but the boot since then came up without it%s%s", old ? ": " : "",
@@ -66,14 +84,32 @@ judge_boots(struct pass *pass, const char *layer, struct report *report)
 	}
 }
 
-/* On disk first, then on the machine. */
+/* The value from before our first change: kept before that, and what is to become of it renewed ever after. */
 static int
-apply_item(const struct pass *pass, const struct named_layer *layer, const struct item *item, struct err *err)
+keep_value(const struct pass *pass, const char *layer, const struct item *item, bool ripe, struct err *err)
 {
-	int rc = journal_change(pass->journal, layer->name, item->key, item->have, item->want, item->fix == FIX_STAGE,
-				err);
+	if (item->keep != KEEP_VALUE && item->keep != KEEP_RESTORE)
+		return 0;
+	return journal_keep(pass->journal, layer, item->key, ripe ? item->have : NULL, item->unlock,
+			    item->keep == KEEP_RESTORE, err);
+}
 
-	return rc < 0 ? rc : layer->layer->apply(pass->machine, pass->spec, item, err);
+/* All of it on disk before any of it on the machine: a layer may do several items at once. */
+static int
+note_changes(const struct pass *pass, const char *layer, const struct report *report, struct err *err)
+{
+	for (size_t i = 0; i < report->n; i++) {
+		const struct item *item = &report->items[i];
+		bool ripe = is_ripe(pass, report, item);
+		int rc = keep_value(pass, layer, item, ripe, err);
+
+		if (rc == 0 && ripe)
+			rc = journal_change(pass->journal, layer, item->key, item->have, item->want,
+					    item->fix == FIX_STAGE, err);
+		if (rc < 0)
+			return err_wrap(err, "%s", item->key);
+	}
+	return 0;
 }
 
 /* Everything that may be done now is done; the first failure is kept, the others are tried all the same. */
@@ -82,6 +118,8 @@ apply_items(const struct pass *pass, const struct named_layer *layer, const stru
 {
 	bool tried = false;
 
+	if (note_changes(pass, layer->name, report, err) < 0)
+		return false;
 	for (size_t i = 0; i < report->n; i++) {
 		const struct item *item = &report->items[i];
 		struct err own = { 0 };
@@ -89,7 +127,7 @@ apply_items(const struct pass *pass, const struct named_layer *layer, const stru
 		if (!is_ripe(pass, report, item))
 			continue;
 		tried = true;
-		if (apply_item(pass, layer, item, &own) < 0 && !err->code) {
+		if (layer->layer->apply(pass->machine, pass->spec, item, &own) < 0 && !err->code) {
 			*err = own;
 			(void)err_wrap(err, "%s", item->key);
 		}
@@ -97,15 +135,14 @@ apply_items(const struct pass *pass, const struct named_layer *layer, const stru
 	return tried;
 }
 
-/* What was staged by somebody else, or before the journal was lost: from now on we know in which boot. */
+/* Seen, whoever did it: from now on we know in which boot. */
 static int
 note_staged(const struct pass *pass, const char *layer, const struct report *report, struct err *err)
 {
 	for (size_t i = 0; i < report->n; i++) {
 		const struct item *item = &report->items[i];
 
-		if (item->fix == FIX_BOOT &&
-		    journal_change(pass->journal, layer, item->key, item->have, item->want, true, err) < 0)
+		if (is_staged(item) && journal_staged(pass->journal, layer, item->key, item->have, item->want, err) < 0)
 			return err_wrap(err, "%s", item->key);
 	}
 	return 0;
@@ -169,7 +206,8 @@ tally(struct pass *pass, const char *layer, const struct report *report, const s
 
 		if (item->fix == FIX_NONE)
 			continue;
-		pass->staged = pass->staged || item->fix == FIX_BOOT;
+		pass->staged = pass->staged || is_staged(item);
+		pass->boots = boots_of(item) > pass->boots ? boots_of(item) : pass->boots;
 		if (pass->wrong == 0 && !err->code && wrong == 0)
 			(void)snprintf(pass->first, sizeof(pass->first), "%s: %s: want %s, have %s", layer, item->key,
 				       item->want, item->have);
@@ -183,7 +221,7 @@ tally(struct pass *pass, const char *layer, const struct report *report, const s
 static struct converge_result
 conclude(const struct pass *pass)
 {
-	struct converge_result result = { .outcome = GDR__OUTCOME__OUTCOME_SETTLED };
+	struct converge_result result = { .outcome = GDR__OUTCOME__OUTCOME_SETTLED, .boots = pass->boots };
 
 	if (pass->wrong == 0)
 		return result;
@@ -201,6 +239,18 @@ conclude(const struct pass *pass)
 	return result;
 }
 
+/* Nobody wants anything of it any more, but something is to be put back. */
+static bool
+owes(const struct journal *journal, const char *layer)
+{
+	const Gdr__Journal__Kept *kept;
+
+	for (size_t i = 0; (kept = journal_kept(journal, layer, i)); i++)
+		if (kept->restore)
+			return true;
+	return false;
+}
+
 struct converge_result
 converge(const struct machine *machine, struct journal *journal, const struct named_layer *layers, size_t n_layers,
 	 const Gdr__Spec *spec, enum converge_how how,
@@ -212,7 +262,7 @@ converge(const struct machine *machine, struct journal *journal, const struct na
 		struct report report = { 0 };
 		struct err err = { 0 };
 
-		if (!layers[i].layer->wanted(spec))
+		if (!layers[i].layer->wanted(spec) && !owes(journal, layers[i].name))
 			continue;
 		(void)take_turn(&pass, &layers[i], &report, &err);
 		tally(&pass, layers[i].name, &report, &err);

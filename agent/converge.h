@@ -19,7 +19,8 @@ enum converge_how {
 
 struct converge_result {
 	Gdr__Outcome outcome;
-	char why[256]; /* One line: what the outcome hangs on. */
+	unsigned boots; /* That it takes until all is right, as far as the items know. */
+	char why[256];  /* One line: what the outcome hangs on. */
 };
 
 /* 'done' gets each wanted layer's last inspection and, if 'err->code', what failed. */

@@ -173,7 +173,21 @@ journal_change(struct journal *journal, const char *layer, const char *key, cons
 		replace_text(&change->before, before);
 		replace_text(&change->boot_id, journal->boot_id);
 	}
+	change->has_seen = change->seen = false;
 	replace_text(&change->want, want);
+	return save(journal, err);
+}
+
+int
+journal_staged(struct journal *journal, const char *layer, const char *key, const char *before, const char *want,
+	       struct err *err)
+{
+	int rc = journal_change(journal, layer, key, before, want, true, err);
+	Gdr__Journal__Change *change = find(journal, layer, key, true);
+
+	if (rc < 0 || !change || (change->seen && !journal->unsaved))
+		return rc;
+	change->has_seen = change->seen = true;
 	return save(journal, err);
 }
 
@@ -187,13 +201,24 @@ journal_before(const struct journal *journal, const char *layer, const char *key
 	return change->before;
 }
 
-bool
-journal_booted_since(const struct journal *journal, const char *layer, const char *key, const char *want)
+enum journal_past
+journal_past(const struct journal *journal, const char *layer, const char *key, const char *want)
 {
 	const Gdr__Journal__Change *change = find(journal, layer, key, true);
 
-	return change && change->want && change->boot_id && strcmp(change->want, want) == 0 &&
-	       strcmp(change->boot_id, journal->boot_id) != 0;
+	if (!change || !change->want || !change->boot_id || strcmp(change->want, want) != 0)
+		return JOURNAL_NOTHING;
+	if (strcmp(change->boot_id, journal->boot_id) == 0)
+		return JOURNAL_THIS_BOOT;
+	return change->seen ? JOURNAL_STAGED : JOURNAL_MEANT;
+}
+
+bool
+journal_booted_since(const struct journal *journal, const char *layer, const char *key, const char *want)
+{
+	enum journal_past past = journal_past(journal, layer, key, want);
+
+	return past == JOURNAL_MEANT || past == JOURNAL_STAGED;
 }
 
 void
@@ -212,6 +237,87 @@ journal_settled(struct journal *journal, const char *layer, const char *key)
 	struct err ignored = { 0 };
 	(void)save(journal, &ignored);
 }
+
+/* --- values from before our first change --------------------------------------------------------------- */
+
+static Gdr__Journal__Kept *
+find_kept(const struct journal *journal, const char *layer, const char *key)
+{
+	for (size_t i = 0; journal && i < journal->state->n_kept; i++) {
+		Gdr__Journal__Kept *kept = journal->state->kept[i];
+
+		if (kept->layer && kept->key && strcmp(kept->layer, layer) == 0 && strcmp(kept->key, key) == 0)
+			return kept;
+	}
+	return NULL;
+}
+
+static Gdr__Journal__Kept *
+add_kept(Gdr__Journal *state, const char *layer, const char *key, const char *value)
+{
+	Gdr__Journal__Kept *kept = xcalloc(1, sizeof(*kept));
+
+	gdr__journal__kept__init(kept);
+	kept->layer = xstrdup(layer);
+	kept->key = xstrdup(key);
+	kept->value = xstrdup(value);
+	state->kept = xrealloc(state->kept, state->n_kept + 1, sizeof(Gdr__Journal__Kept *));
+	state->kept[state->n_kept++] = kept;
+	return kept;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+int
+journal_keep(struct journal *journal, const char *layer, const char *key, const char *value, const char *unlock,
+	     bool restore, struct err *err)
+{
+	Gdr__Journal__Kept *kept = find_kept(journal, layer, key);
+
+	if ((!kept && !value) || (kept && kept->restore == restore && same_text(kept->unlock, unlock)))
+		return journal->unsaved ? save(journal, err) : 0;
+	if (!kept)
+		kept = add_kept(journal->state, layer, key, value);
+	kept->has_restore = true;
+	kept->restore = restore;
+	free(kept->unlock);
+	kept->unlock = unlock ? xstrdup(unlock) : NULL;
+	return save(journal, err);
+}
+
+const Gdr__Journal__Kept *
+journal_kept(const struct journal *journal, const char *layer, size_t i)
+{
+	for (size_t j = 0; journal && j < journal->state->n_kept; j++) {
+		const Gdr__Journal__Kept *kept = journal->state->kept[j];
+
+		if (kept->layer && kept->key && kept->value && strcmp(kept->layer, layer) == 0 && i-- == 0)
+			return kept;
+	}
+	return NULL;
+}
+
+void
+journal_forget(struct journal *journal, const char *layer, const char *key)
+{
+	Gdr__Journal__Kept *kept = find_kept(journal, layer, key);
+	struct err ignored = { 0 };
+
+	if (!kept)
+		return;
+	for (size_t i = 0; i < journal->state->n_kept; i++)
+		if (journal->state->kept[i] == kept)
+			journal->state->kept[i] = journal->state->kept[--journal->state->n_kept];
+	pb_free(&kept->base);
+	/* If it cannot be written, it is found put back and forgotten again. */
+	(void)save(journal, &ignored);
+}
+
+/* --- reboots ---------------------------------------------------------------------------------------------- */
 
 unsigned
 journal_reboots(const struct journal *journal, const char *spec_hash)

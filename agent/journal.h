@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/state.pb-c.h"
+
 struct err;
 struct journal;
 
@@ -24,10 +26,29 @@ int journal_change(struct journal *journal, const char *layer, const char *key, 
 		   bool staged, struct err *err);
 /* The value that the item had in this boot before we first changed it; NULL: we did not. */
 const char *journal_before(const struct journal *journal, const char *layer, const char *key);
-/* True if 'want' was staged for the item, and a boot has begun since. */
+/* It is staged: seen, not believed.  Journals the change too where nobody did. */
+int journal_staged(struct journal *journal, const char *layer, const char *key, const char *before, const char *want,
+		   struct err *err);
+
+enum journal_past {
+	JOURNAL_NOTHING,   /* 'want' was never staged for the item, or it has been right since. */
+	JOURNAL_THIS_BOOT, /* It was in this boot. */
+	JOURNAL_MEANT,     /* It was to be in an earlier boot; nobody saw whether it was. */
+	JOURNAL_STAGED,    /* It was, and a boot has begun since. */
+};
+enum journal_past journal_past(const struct journal *journal, const char *layer, const char *key, const char *want);
+/* True if 'want' was staged for the item, or meant to be, and a boot has begun since. */
 bool journal_booted_since(const struct journal *journal, const char *layer, const char *key, const char *want);
 /* The item is right: forget what was staged for it. */
 void journal_settled(struct journal *journal, const char *layer, const char *key);
+
+/* The value before our very first change, over boots and specs.  The first 'value' of an item stays; later calls only
+ * renew what is to become of it, and so does one with a NULL 'value'.  'unlock' may be NULL. */
+int journal_keep(struct journal *journal, const char *layer, const char *key, const char *value, const char *unlock,
+		 bool restore, struct err *err);
+/* The i-th that is kept for the layer, or NULL. */
+const Gdr__Journal__Kept *journal_kept(const struct journal *journal, const char *layer, size_t i);
+void journal_forget(struct journal *journal, const char *layer, const char *key);
 
 /* Reboots used for this content of the spec; another content starts at 0. */
 unsigned journal_reboots(const struct journal *journal, const char *spec_hash);

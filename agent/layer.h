@@ -36,6 +36,14 @@ enum fix {
 	FIX_MANUAL = GDR__FIX__FIX_MANUAL, /* A person must act, for example in the BIOS. */
 };
 
+/* What becomes of the value that an item had before our very first change. */
+enum keep {
+	KEEP_NOT,
+	KEEP_VALUE,   /* The journal keeps it. */
+	KEEP_RESTORE, /* And the layer puts it back once nobody wants the item any more: journal_kept(). */
+	KEEP_BACK,    /* This item is just that: once it is right, the journal forgets the value. */
+};
+
 /* One line of a report.  The wire, the store, gdrctl and the dashboard show it as it is. */
 struct item {
 	char *key; /* Unique within the layer: "node0", "0000:17:00.0/acs". */
@@ -43,6 +51,11 @@ struct item {
 	char *have;
 	enum fix fix;
 	char *why; /* NULL, or one line: why it is not right and what to do about it. */
+	/* For converge.c alone, and not reported: */
+	unsigned boots; /* FIX_STAGE, FIX_BOOT: boots until it is right, 0 for one.  FIX_BOOT with more than one: it can
+			   be staged only in a boot to come, and nothing of it is yet. */
+	enum keep keep;
+	char *unlock; /* NULL, or the key of the item without which this one is hidden. */
 };
 
 /* What one layer found.  It owns its items and their strings. */

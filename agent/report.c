@@ -33,6 +33,7 @@ report_free(struct report *report)
 		free(report->items[i].want);
 		free(report->items[i].have);
 		free(report->items[i].why);
+		free(report->items[i].unlock);
 	}
 	free(report->items);
 	*report = (struct report){ 0 };

@@ -537,6 +537,67 @@ bytes_that_are_no_text_do_no_damage(void **state)
 	journal_free(journal);
 }
 
+static void
+what_was_staged_is_told_from_what_was_meant(void **state)
+{
+	struct err err = { 0 };
+	struct journal *journal = opened(BOOT_A);
+
+	(void)state;
+	assert_int_equal(journal_past(journal, "nic", "a", "1"), JOURNAL_NOTHING);
+	assert_int_equal(journal_change(journal, "nic", "a", "0", "1", true, &err), 0);
+	assert_int_equal(journal_past(journal, "nic", "a", "1"), JOURNAL_THIS_BOOT);
+	assert_int_equal(journal_past(journal, "nic", "a", "2"), JOURNAL_NOTHING);
+	reopen(&journal, BOOT_B);
+	assert_int_equal(journal_past(journal, "nic", "a", "1"), JOURNAL_MEANT);
+	assert_true(journal_booted_since(journal, "nic", "a", "1"));
+	assert_int_equal(journal_staged(journal, "nic", "a", "0", "1", &err), 0);
+	assert_int_equal(journal_past(journal, "nic", "a", "1"), JOURNAL_THIS_BOOT);
+	reopen(&journal, BOOT_C);
+	assert_int_equal(journal_past(journal, "nic", "a", "1"), JOURNAL_STAGED);
+	/* Tried anew, it is only meant again. */
+	assert_int_equal(journal_change(journal, "nic", "a", "0", "1", true, &err), 0);
+	reopen(&journal, BOOT_A);
+	assert_int_equal(journal_past(journal, "nic", "a", "1"), JOURNAL_MEANT);
+	assert_int_equal(journal_past(NULL, "nic", "a", "1"), JOURNAL_NOTHING);
+	journal_free(journal);
+}
+
+static void
+the_very_first_value_is_kept(void **state)
+{
+	const Gdr__Journal__Kept *kept;
+	struct err err = { 0 };
+	struct journal *journal = opened(BOOT_A);
+
+	(void)state;
+	assert_int_equal(journal_keep(journal, "nic", "a", NULL, NULL, true, &err), 0);
+	assert_null(journal_kept(journal, "nic", 0));
+	assert_int_equal(journal_keep(journal, "nic", "a", "0", NULL, false, &err), 0);
+	assert_int_equal(journal_keep(journal, "nic", "b", "1", "a", true, &err), 0);
+	assert_int_equal(journal_keep(journal, "other", "a", "9", NULL, false, &err), 0);
+	reopen(&journal, BOOT_B);
+	assert_int_equal(journal_keep(journal, "nic", "a", "7", NULL, true, &err), 0);
+	reopen(&journal, BOOT_B);
+	kept = journal_kept(journal, "nic", 0);
+	assert_non_null(kept);
+	assert_string_equal(kept->value, "0");
+	assert_true(kept->restore);
+	assert_null(kept->unlock);
+	kept = journal_kept(journal, "nic", 1);
+	assert_non_null(kept);
+	assert_string_equal(kept->unlock, "a");
+	assert_null(journal_kept(journal, "nic", 2));
+	journal_settled(journal, "nic", "a");
+	assert_non_null(journal_kept(journal, "nic", 1));
+	journal_forget(journal, "nic", "a");
+	journal_forget(journal, "nic", "a");
+	reopen(&journal, BOOT_C);
+	assert_string_equal(journal_kept(journal, "nic", 0)->key, "b");
+	assert_null(journal_kept(journal, "nic", 1));
+	journal_free(journal);
+}
+
 int
 main(void)
 {
@@ -561,6 +622,8 @@ main(void)
 		TEST(an_empty_file_is_an_empty_journal_or_damaged_but_never_fatal),
 		TEST(any_text_survives),
 		TEST(bytes_that_are_no_text_do_no_damage),
+		TEST(what_was_staged_is_told_from_what_was_meant),
+		TEST(the_very_first_value_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
