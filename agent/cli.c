@@ -137,6 +137,8 @@ print_report(const Gdr__Report *report)
 		if (layer->error)
 			(void)printf("%-10s error: %s\n", layer->name, layer->error);
 	}
+	if (report->reboots_wanted)
+		(void)printf("it takes %u reboot%s\n", report->reboots_wanted, report->reboots_wanted > 1 ? "s" : "");
 	(void)printf("%u right, %u not; outcome: %s%s%s\n", right, wrong,
 		     pbtext_enum(&gdr__outcome__descriptor, report->outcome), report->why ? ": " : "",
 		     report->why ? report->why : "");

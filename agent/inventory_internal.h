@@ -2,7 +2,13 @@
 
 /* inventory_internal.h - the PCI half of inventory.c. */
 
+#include <stddef.h>
+
 #include "agent/inventory.h"
+
+/* The field of the read-only part of vital product data (PCI local bus specification 3.0, appendix I), without blanks
+ * at its end; NULL: there is none, or the data is damaged.  The caller frees. */
+char *inventory_vpd(const char *vpd, size_t len, const char *keyword);
 
 /* Fills in 'inventory->pci'. */
 void inventory_read_pci(struct host *host, struct pci *pci, Gdr__Inventory *inventory);

@@ -70,6 +70,20 @@ link_name(struct host *host, const char *address, const char *file)
 	return host_link_name(host, path);
 }
 
+/* The only file that matches "SYSFS/ADDRESS/PATTERN", as a line; NULL: there is none. */
+static char *
+line_of(struct host *host, const char *address, const char *pattern)
+{
+	auto_free char *glob = xasprintf(SYSFS "/%s/%s", address, pattern);
+	auto_strv char **found = host_glob(host, glob);
+	char *text = NULL;
+	struct err ignored;
+
+	if (found[0])
+		(void)host_read_line(host, found[0], &text, &ignored);
+	return text;
+}
+
 static Gdr__PciDevice__Kind
 bridge_kind(struct pci *pci, const char *address)
 {
@@ -103,6 +117,24 @@ kind_of(struct pci *pci, const Gdr__PciDevice *device)
 	}
 }
 
+/* What the RDMA driver tells of a NIC's firmware, and its vital product data. */
+static void
+read_nic(struct host *host, Gdr__PciDevice *device)
+{
+	auto_free char *path = xasprintf(SYSFS "/%s/vpd", device->address);
+	auto_free char *vpd = NULL;
+	struct err ignored;
+	size_t len = 0;
+
+	device->firmware = line_of(host, device->address, "infiniband/*/fw_ver");
+	device->psid = line_of(host, device->address, "infiniband/*/board_id");
+	(void)host_read(host, path, &vpd, &len, &ignored);
+	if (!vpd)
+		return;
+	device->part_number = inventory_vpd(vpd, len, "PN");
+	device->serial = inventory_vpd(vpd, len, "SN");
+}
+
 /* The kernel's own files are asked where there are some: a VF's registers do not even hold its ids. */
 static Gdr__PciDevice *
 read_device(struct host *host, struct pci *pci, const char *address)
@@ -131,6 +163,8 @@ read_device(struct host *host, struct pci *pci, const char *address)
 		device->iommu_group = (int32_t)strtol(group, NULL, 10);
 	device->has_kind = true;
 	device->kind = kind_of(pci, device);
+	if (device->kind == GDR__PCI_DEVICE__KIND__NIC && !device->physfn)
+		read_nic(host, device);
 	return device;
 }
 

@@ -88,6 +88,7 @@ apply_budget(Gdr__Report *report, const struct journal *journal, const Gdr__Desi
 	unsigned used = desired->spec_hash ? journal_reboots(journal, desired->spec_hash) : 0;
 
 	report->has_reboots_used = report->has_reboot_budget = true;
+	report->has_reboots_wanted = report->reboots_wanted > 0;
 	report->reboots_used = used;
 	report->reboot_budget = budget;
 	if (report->outcome == GDR__OUTCOME__OUTCOME_WANTS_REBOOT && used >= budget)
@@ -120,6 +121,7 @@ pass_run(struct host *host, struct journal *journal, const Gdr__Desired *desired
 		struct converge_result result = converge(&machine, journal, layer_table, layer_table_len, desired->spec,
 							 how, add_layer, report);
 		set_why(report, result.outcome, *result.why ? xstrdup(result.why) : NULL);
+		report->reboots_wanted = result.boots;
 		apply_budget(report, journal, desired);
 	}
 	report->inventory = inventory;

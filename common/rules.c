@@ -123,6 +123,30 @@ is_pci_id(const char *value)
 }
 
 static bool
+is_hex(const char *value)
+{
+	for (; *value; value++)
+		if (!isxdigit((unsigned char)*value))
+			return false;
+	return true;
+}
+
+/* Source: mstflint's database of parameters; "MAX_ACC_OUT_READ", "NAME[3]", "per_mkey", "_256KB(1)". */
+static bool
+is_nv(const char *value)
+{
+	size_t len = 0;
+
+	while (value[len] && is_of(value[len], "_"))
+		len++;
+	if (len == 0 || value[len] == '\0')
+		return len > 0;
+	const char *digits = value + len + 1;
+	size_t n = strspn(digits, "0123456789");
+	return n > 0 && strcmp(digits + n, value[len] == '[' ? "]" : ")") == 0 && strchr("[(", value[len]);
+}
+
+static bool
 is_line(const char *value)
 {
 	size_t left = strlen(value);
@@ -148,6 +172,8 @@ static const struct {
 	[RULE_MODULE] = { is_module, "a module's name (letters, digits, _ and -)" },
 	[RULE_CMDLINE] = { is_parameter, "one kernel parameter (no blanks, quotes, $, `, \\ or ;)" },
 	[RULE_PCI_ID] = { is_pci_id, "a vendor:device pair in hex such as 10de:20b0" },
+	[RULE_HEX] = { is_hex, "a hexadecimal number" },
+	[RULE_NV] = { is_nv, "a parameter or value of a NIC (letters, digits and _, at the end [3] or (3))" },
 	[RULE_LINE] = { is_line, "one line of text" },
 };
 

@@ -20,6 +20,8 @@ enum rule_kind {
 	RULE_MODULE,   /* [A-Za-z0-9_-]+ */
 	RULE_CMDLINE,  /* One kernel parameter: printable ASCII without blanks, quotes, $, `, \ and ;. */
 	RULE_PCI_ID,   /* hhhh:hhhh in hex. */
+	RULE_HEX,      /* Hex digits, min ... max of them. */
+	RULE_NV,       /* A NIC's parameter or value: letters, digits and _, then (N) or [N] at most. */
 	RULE_LINE,     /* No control characters; length min ... max. */
 };
 

@@ -35,7 +35,8 @@ every_rule_names_a_field(void **state)
 		&gdr__profile__descriptor,       &gdr__node__descriptor,         &gdr__bios_spec__descriptor,
 		&gdr__kernel_spec__descriptor,   &gdr__vfio_spec__descriptor,    &gdr__hugepages_spec__descriptor,
 		&gdr__pci_rule__descriptor,      &gdr__reboot_spec__descriptor,  &gdr__gdrd_config__descriptor,
-		&gdr__reboot_limits__descriptor, &gdr__agent_config__descriptor,
+		&gdr__reboot_limits__descriptor, &gdr__agent_config__descriptor, &gdr__nic_rule__descriptor,
+		&gdr__nic_match__descriptor,     &gdr__nic_firmware__descriptor,
 	};
 	static const char *const rules[][2] = {
 #define RULE(message, field, kind, min, max) { #message, #field },
@@ -157,6 +158,13 @@ static void
 lines(void **state)
 {
 	(void)state;
+	assert_true(allows(RULE_HEX, 4, 4, "15b3") && allows(RULE_HEX, 4, 4, "101D"));
+	assert_false(allows(RULE_HEX, 4, 4, "15b") || allows(RULE_HEX, 4, 4, "15bx") || allows(RULE_HEX, 4, 4, "0x15"));
+	assert_true(allows(RULE_NV, 1, 64, "MAX_ACC_OUT_READ") && allows(RULE_NV, 1, 64, "per_mkey"));
+	assert_true(allows(RULE_NV, 1, 64, "_256KB(1)") && allows(RULE_NV, 1, 64, "NAME[0]"));
+	assert_false(allows(RULE_NV, 1, 64, "A=1") || allows(RULE_NV, 1, 64, "A B") || allows(RULE_NV, 1, 64, "-yy"));
+	assert_false(allows(RULE_NV, 1, 64, "A[0..7]") || allows(RULE_NV, 1, 64, "A(1") ||
+		     allows(RULE_NV, 1, 64, "(1)"));
 	assert_true(allows(RULE_LINE, 0, 10, ""));
 	assert_true(allows(RULE_LINE, 0, 10, "caf\xc3\xa9 *"));
 	assert_false(allows(RULE_LINE, 1, 10, ""));
