@@ -116,6 +116,8 @@ wanted='intel_iommu=on iommu=pt default_hugepagesz=1G hugepagesz=1G hugepages=75
 stage "$wanted vfio-pci.ids=10de:20b2,10de:1af1 modprobe.blacklist=nouveau"
 has boot/grub/grub.cfg '^	linux	/boot/vmlinuz-5.15.* hugepages=750 '
 hasnt proc/cmdline hugepages
+fails 1 "$SIM" peek "$H" $NIC ECAP_ATS+6 # Its firmware has ATS switched off.
+ok "$H/.sim/bin/mstconfig" -d $NIC -y set ATS_ENABLED=True
 ok "$SIM" reboot "$H"
 [ "$first" != "$(cat "$H/proc/sys/kernel/random/boot_id")" ] || broken 'the same boot'
 has proc/cmdline '^BOOT_IMAGE=/boot/vmlinuz-.* iommu=pt .*hugepages=750 '

@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "tests/simhost/machine.h"
+#include "tests/simhost/nic.h"
 #include "tests/simhost/pci.h"
 #include "tests/simhost/sim.h"
 #include "tests/simhost/tree.h"
@@ -164,6 +165,7 @@ boot_pci(const struct sim *sim, const struct tree *tree, struct pci_boot *out)
 	out->small_reads = sim_broken(sim, "bios-mrrs");
 	out->no_4g = sim_broken(sim, "bios-4g");
 	out->no_sriov = sim_broken(sim, "bios-sriov");
+	nic_no_ats(sim, out->no_ats);
 	out->no_dt = sim_fault(sim, "acs-dt-missing");
 }
 
@@ -195,6 +197,7 @@ bring_up_pci(struct tree *next, const struct sim *sim, const char *cmdline, bool
 		how.no_dt = xstrdup(pci_model_gdr_port(model));
 	}
 	pci_sysfs_write(next, model, &how);
+	nic_sysfs(next, model);
 	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
 		pci_sysfs_add_driver(next, drivers[i]);
 	if (nouveau)
@@ -336,7 +339,9 @@ boot(const struct sim *sim, struct err *err)
 		(void)tree_close(&tree);
 		return err_set(err, -ENOENT, "no bootable entry in /boot/grub/grub.cfg");
 	}
-	rc = build_next(sim, &tree, used, err);
+	rc = nic_boot(sim, err);
+	if (rc == 0)
+		rc = build_next(sim, &tree, used, err);
 	if (rc == 0) {
 		tree_remove(&tree, ".sim/next");
 		tree_remove(&tree, ".sim/reboot-request");

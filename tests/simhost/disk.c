@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
+#include "tests/simhost/nic.h"
 #include "tests/simhost/sim.h"
 #include "tests/simhost/tree.h"
 
@@ -52,6 +53,12 @@ static const char update_grub[] =
 	"echo \"Found linux image: /boot/vmlinuz-${version-" SIM_KERNEL "}\" >&2\n"
 	"echo 'done' >&2\n";
 
+static const char mstconfig[] = "#!/bin/sh\n"
+				"# The firmware of the NICs is simulated by the program that made this folder.\n"
+				"here=${0%/*}\n"
+				"read -r program <\"$here/../program\" || exit 1\n"
+				"exec \"$program\" mstconfig \"$here/../..\" \"$@\"\n";
+
 static const char systemctl[] = "#!/bin/sh\n"
 				"# Knows how to reboot the machine that this folder stands for, and nothing else.\n"
 				"here=$(cd \"$(dirname \"$0\")\" && pwd -P) || exit 1\n"
@@ -96,9 +103,10 @@ settings(struct tree *tree, const struct sim *sim, const char *check_interval)
 		    "tools:\n"
 		    "  update-grub: \"%s/.sim/bin/update-grub\"\n"
 		    "  systemctl: \"%s/.sim/bin/systemctl\"\n"
+		    "  mstconfig: \"%s/.sim/bin/mstconfig\"\n"
 		    "hooks: \"%s/etc/gdrfleet/hooks.d\"\n"
 		    "root: \"%s\"\n",
-		    sim->name, dir, dir, check_interval, dir, dir, dir, dir);
+		    sim->name, dir, dir, check_interval, dir, dir, dir, dir, dir);
 	tree_mkdir(tree, "hooks.d");
 	tree_cd(tree, "var");
 	tree_mkdir(tree, "lib/gdrfleet-agent");
@@ -164,11 +172,15 @@ system_files(struct tree *tree, const struct sim *sim)
 void
 disk_write(struct tree *tree, const struct sim *sim, const char *check_interval)
 {
+	auto_free char *program = realpath("/proc/self/exe", NULL);
 	auto_free char *uuid = sim_uuid();
 
 	tree_printf(tree, ".sim/root-uuid", "%s\n", uuid);
 	tree_program(tree, ".sim/bin/update-grub", update_grub);
 	tree_program(tree, ".sim/bin/systemctl", systemctl);
+	tree_program(tree, ".sim/bin/mstconfig", mstconfig);
+	tree_printf(tree, ".sim/program", "%s\n", program ? program : "gdr-simhost");
+	nic_create(tree, sim);
 	boot_loader(tree, uuid);
 	system_files(tree, sim);
 	settings(tree, sim, check_interval);

@@ -65,7 +65,9 @@ read_sizes(const struct sim *sim, const char *value, bool broken, struct err *er
 static int
 set_ats(const struct sim *sim, const struct pci_dev *dev, bool broken, struct err *err)
 {
-	return register_update(sim, dev->address, "ECAP_ATS+6", 0x8000, broken ? 0 : 0x8000, err);
+	int rc = register_update(sim, dev->address, "ECAP_ATS+6", 0x8000, broken ? 0 : 0x8000, err);
+
+	return rc == -ENOENT ? 0 : rc; /* The NIC's firmware has it switched off. */
 }
 
 static bool
@@ -195,6 +197,17 @@ static const struct fault {
 	{ "update-grub-hangs", NULL, "update-grub does not end", AT_ONCE, NULL },
 	{ "update-grub-lies", NULL, "update-grub exits 0 and changes nothing", AT_ONCE, NULL },
 	{ "tool-missing", "NAME", "a tool is not there (update-grub)", AT_ONCE, hide_tool },
+	{ "nic-not-loaded", "CARD", "a boot does not load what a NIC has stored (CARD: 0000:3f:00)", AT_ONCE, NULL },
+	{ "nic-power-cycle", "CARD", "nor does it, and the tool says so after each set", AT_ONCE, NULL },
+	{ "nic-reverts", "CARD", "a boot throws away what a NIC has stored, but ADVANCED_PCI_SETTINGS", AT_ONCE, NULL },
+	{ "nic-refuses", "CARD", "a NIC does not take ATS_ENABLED, nor what comes after it in the set", AT_ONCE, NULL },
+	{ "nic-forgets", "CARD", "a NIC says that it stored, and did not", AT_ONCE, NULL },
+	{ "nic-shows-early", NULL, "NICs show MAX_ACC_OUT_READ before the boot that unlocks it", AT_ONCE, NULL },
+	{ "nic-sick-card", "CARD", "a NIC cannot be opened", AT_ONCE, NULL },
+	{ "nic-hangs", "CARD", "mstconfig does not end", AT_ONCE, NULL },
+	{ "nic-locked", NULL, "the kernel keeps mstconfig from the cards, as under Secure Boot", AT_ONCE, NULL },
+	{ "nic-old-tool", NULL, "mstconfig is of 4.17 and does not know RDMA_SELECTIVE_REPEAT_EN", AT_ONCE, NULL },
+	{ "nic-garbage", NULL, "mstconfig prints nonsense and dies", AT_ONCE, NULL },
 	{ "hugepage-stolen", "PAGES", "node 0 loses so many pages (1)", ONE_TIME, steal_pages },
 };
 #define FAULTS (sizeof(faults) / sizeof(faults[0]))

@@ -91,7 +91,8 @@ struct pci_boot {
 	bool small_reads; /* The firmware left 512 bytes in the NICs. */
 	bool no_4g;       /* No room for BARs above 4 GiB. */
 	bool no_sriov;
-	char *no_dt; /* Address of a port whose ACS lacks Direct Translated P2P, or NULL. */
+	uint8_t no_ats[4]; /* Buses of NICs whose firmware has ATS switched off; 0: no more. */
+	char *no_dt;       /* Address of a port whose ACS lacks Direct Translated P2P, or NULL. */
 };
 
 /* Where a BAR was put; 0: nowhere. */

@@ -163,6 +163,13 @@ ext_version(unsigned id)
 	return id == 0x01 ? 2 : 1;
 }
 
+static bool
+is_left_out(const struct pci_dev *dev, const struct pci_boot *boot, unsigned id)
+{
+	return (id == 0x10 && boot->no_sriov) ||
+	       (id == 0x0f && pci_is_gdr_nic(dev) && memchr(boot->no_ats, dev->bus, sizeof(boot->no_ats)));
+}
+
 static void
 capabilities(const struct pci_dev *dev, const struct pci_boot *boot, uint8_t *space)
 {
@@ -179,7 +186,7 @@ capabilities(const struct pci_dev *dev, const struct pci_boot *boot, uint8_t *sp
 		capability(dev, boot, caps[i].id, space + caps[i].at);
 	}
 	for (const struct pci_cap *cap = dev->kind->ext; cap < dev->kind->ext + 8 && cap->at; cap++) {
-		if (cap->id == 0x10 && boot->no_sriov)
+		if (is_left_out(dev, boot, cap->id))
 			continue;
 		if (last)
 			w16(space, last->at + 2U, ext_version(last->id) | (unsigned)cap->at << 4);
