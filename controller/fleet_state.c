@@ -60,6 +60,7 @@ rebooting(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 	uint64_t deadline = limits ? limits->deadline : 1200000;
 	uint32_t used = node->report ? node->report->reboots_used : 0;
 	uint32_t budget = node->report ? node->report->reboot_budget : 0;
+	uint32_t wanted = node->report ? node->report->reboots_wanted : 0;
 	const char *said = last_words(node);
 	const char *colon = *said ? ": " : "";
 
@@ -69,6 +70,9 @@ rebooting(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 			xasprintf("a reboot was granted %llu min ago and the host has not come back%s%s",
 				  (unsigned long long)(now_ms - node->granted_ms) / 60000, colon, said),
 			"look at its console; it keeps its place in the reboot budget until it is back or removed");
+	if (!node->leave_boot && wanted)
+		return judged(GDR__NODE_STATE__NODE_REBOOTING,
+			      xasprintf("reboot %u of %u%s%s", used + 1, used + wanted, colon, said), NULL);
 	if (!node->leave_boot && budget)
 		return judged(GDR__NODE_STATE__NODE_REBOOTING,
 			      xasprintf("reboot %u of at most %u%s%s", used + 1, budget, colon, said), NULL);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# quickstart.sh - the first command that a newcomer types, and what it promises: every item right after one reboot,
+# quickstart.sh - the first command that a newcomer types, and what it promises: every item right after two reboots,
 # what somebody changes by hand is put right or, in audit mode, only reported; run twice does no harm.
 . "$(dirname "$0")/lib.sh"
 free_ports
@@ -31,7 +31,7 @@ for host in sim1 sim2; do
 	expect 0 check_of $host
 	says ' 0 not; outcome: settled'
 	expect 0 ctl node show $host
-	says '[Rr]eboots.* 1 of 3'
+	says '[Rr]eboots.* 2 of 3'
 done
 
 note 'a second start changes nothing'

@@ -1,0 +1,219 @@
+#!/bin/bash
+# nic.sh - NIC firmware settings of one host, without a controller: right after exactly two reboots, and whatever is
+# broken about a card or its tool ends in the right verdict, and without a set that is not needed.
+. "$(dirname "$0")/lib.sh"
+
+PROFILE=$SOURCE/deploy/profiles/vela-a100.yaml
+CARD=0000:3f:00 # The first of two.
+OTHER=0000:93:00
+
+H=$WORK/host
+sim() {
+	"$BIN/gdr-simhost" "$@"
+}
+agent() {
+	"$BIN/gdr-agent" --config "$H/etc/gdrfleet/agent.yaml" "$@"
+}
+# host FAULT...: a new one, broken so.
+host() {
+	expect 0 sim create "$H" --name host --gpus 2 --nics 2
+	for fault; do
+		expect 0 sim break "$H" "$fault"
+	done
+}
+passes() {
+	run agent apply --profile "${1-$PROFILE}"
+}
+boots() {
+	passes "$@"
+	says 'outcome: wants-reboot'
+	sim boot "$H" || broken 'it does not boot'
+}
+# item PARAMETER FIX [HAVE]: of the first function of the first card, or the ADDRESS/PARAMETER given.
+item() {
+	local key=$1
+	[[ $key == */* ]] || key=$CARD.0/$key
+	says "^nic +$key +$2 +[^ ]+ +${3-}"
+}
+outcome() {
+	says "outcome: $1"
+}
+sets() {
+	[ -e "$H/.sim/nic/sets" ] && grep -c . "$H/.sim/nic/sets" || echo 0
+}
+sets_are() {
+	[ "$(sets)" -eq "$1" ] || broken "$(sets) sets, not $1"
+}
+boots_are() {
+	[ "$(cat "$H/.sim/boots")" -eq $(($1 + 1)) ] || broken "not $1 reboots"
+}
+
+note 'a dry run says what it would do and touches nothing'
+host
+run agent check --profile "$PROFILE"
+item ADVANCED_PCI_SETTINGS stage 'False\(0\)'
+item MAX_ACC_OUT_READ boot hidden
+says "mstconfig -d $CARD.0 -y set ATS_ENABLED=True"
+says 'it takes 2 reboots'
+sets_are 0
+
+for version in 4.21.0 4.36.0; do
+	note "two reboots, one set a card before each, as mstconfig $version speaks"
+	host
+	echo $version >"$H/.sim/nic/version"
+	boots
+	item ADVANCED_PCI_SETTINGS boot
+	item MAX_ACC_OUT_READ boot hidden
+	sets_are 2
+	boots
+	item ADVANCED_PCI_SETTINGS ok
+	item MAX_ACC_OUT_READ boot 0
+	says 'it takes 1 reboot$'
+	sets_are 4
+	passes
+	outcome settled
+	item MAX_ACC_OUT_READ ok 44
+	boots_are 2
+	passes
+	sets_are 4
+done
+
+note 'firmware that shows the parameter early needs one'
+host nic-shows-early
+passes
+outcome working
+boots
+passes
+outcome settled
+boots_are 1
+
+note 'one card is dead: the other converges'
+host nic-sick-card=$CARD
+boots
+item ADVANCED_PCI_SETTINGS manual unknown
+says 'Failed to open the device'
+boots
+passes
+outcome stuck
+item $OTHER.0/MAX_ACC_OUT_READ ok 44
+boots_are 2
+
+note 'a boot that loads nothing is not tried again'
+host nic-not-loaded=$CARD
+boots
+boots
+item ADVANCED_PCI_SETTINGS manual 'False\(0\)'
+says 'power cycle the host'
+item MAX_ACC_OUT_READ manual hidden
+passes
+outcome stuck
+boots_are 2
+expect 0 sim mend "$H" nic-not-loaded
+expect 0 sim boot "$H"
+boots
+passes
+outcome settled
+
+note 'what no reboot would load is not answered by one, whichever function was told'
+host nic-power-cycle
+passes
+item ADVANCED_PCI_SETTINGS manual
+item $CARD.1/ATS_ENABLED manual
+says 'a reboot would not load it, says the tool'
+outcome wants-reboot # For the kernel's command line.
+expect 0 sim boot "$H"
+passes
+outcome stuck
+sets_are 2
+
+note 'firmware that throws it away'
+host nic-reverts=$CARD
+boots
+boots
+passes
+item ATS_ENABLED manual 'False\(0\)'
+says 'it reverts it'
+outcome stuck
+boots_are 2
+before=$(sets)
+passes
+sets_are "$before"
+
+note 'a set that is refused half-way'
+host nic-refuses=$CARD
+passes
+item ATS_ENABLED manual
+says 'refused it \(other parts of the same set are stored\): Failed to set nv_pci_conf settings'
+sets_are 3 # The other function tries for itself.
+passes
+sets_are 3
+boots
+passes
+item ATS_ENABLED manual
+outcome wants-reboot
+
+note 'a set that says yes and stores nothing'
+host nic-forgets=$CARD
+passes
+passes
+item ATS_ENABLED manual
+says 'set in this boot, but False\(0\) is stored'
+before=$(sets)
+passes
+sets_are "$before"
+
+note 'a tool that is too old, or locked out, or not there, or talks nonsense'
+host nic-old-tool
+passes
+item RDMA_SELECTIVE_REPEAT_EN manual absent
+says 'mstconfig knows no such parameter: the tool is too old'
+item ATS_ENABLED boot
+host nic-locked
+passes
+says 'may not write to the card.s registers'
+mkdir -p "$H/sys/kernel/security"
+echo 'none [integrity] confidentiality' >"$H/sys/kernel/security/lockdown"
+passes
+says 'the kernel is locked down \(Secure Boot\)'
+host tool-missing=mstconfig
+passes
+item ATS_ENABLED manual unknown
+says 'install mstflint'
+host nic-garbage
+passes
+item ATS_ENABLED manual unknown
+says 'no table of settings'
+sets_are 0
+
+note 'a card that hangs the tool costs one time-out, not one a function'
+host nic-hangs=$CARD
+echo 'tool_timeout: 2s' >>"$H/etc/gdrfleet/agent.yaml"
+begun=$SECONDS
+run agent check --profile "$PROFILE"
+[ $((SECONDS - begun)) -lt $((6 * PATIENCE)) ] || broken 'it took too long'
+item ATS_ENABLED manual unknown
+says "not asked: $CARD.0 of the same card did not answer"
+item $OTHER.0/ATS_ENABLED stage
+
+note 'a setting that is no longer wanted is put back, in reverse order'
+sed 's/^      unlock: .*/&\n      on_unset: restore/' "$PROFILE" >"$WORK/restore.yaml"
+awk '/^  nic:/ { skip = 1; next } /^  [^ ]/ { skip = 0 } !skip' "$PROFILE" >"$WORK/without.yaml"
+host
+boots "$WORK/restore.yaml"
+boots "$WORK/restore.yaml"
+passes "$WORK/restore.yaml"
+outcome settled
+boots "$WORK/without.yaml"
+item MAX_ACC_OUT_READ boot 44
+item ATS_ENABLED boot
+item ADVANCED_PCI_SETTINGS boot 'True\(1\)'
+says 'put back after MAX_ACC_OUT_READ'
+boots "$WORK/without.yaml"
+item ADVANCED_PCI_SETTINGS boot
+passes "$WORK/without.yaml"
+grep -q '^ATS_ENABLED 0 0$' "$H/.sim/nic/$CARD" || broken 'ATS_ENABLED was not put back'
+grep -q '^MAX_ACC_OUT_READ 0 0$' "$H/.sim/nic/$CARD" || broken 'MAX_ACC_OUT_READ was not put back'
+grep -q '^ADVANCED_PCI_SETTINGS 0 0$' "$H/.sim/nic/$CARD" || broken 'ADVANCED_PCI_SETTINGS was not put back'
+passes "$WORK/without.yaml"
+if grep -q '^nic ' <<<"$OUT"; then broken 'what was put back is looked after still'; fi
+boots_are 4
