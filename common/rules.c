@@ -147,6 +147,17 @@ is_nv(const char *value)
 }
 
 static bool
+is_share(const char *value)
+{
+	size_t digits = strspn(value, "0123456789");
+	bool percent = value[digits] == '%';
+
+	if (digits == 0 || value[0] == '0' || digits > (percent ? 3 : 6) || value[digits + percent] != '\0')
+		return false;
+	return !percent || digits < 3 || strcmp(value, "100%") == 0;
+}
+
+static bool
 is_line(const char *value)
 {
 	size_t left = strlen(value);
@@ -174,6 +185,7 @@ static const struct {
 	[RULE_PCI_ID] = { is_pci_id, "a vendor:device pair in hex such as 10de:20b0" },
 	[RULE_HEX] = { is_hex, "a hexadecimal number" },
 	[RULE_NV] = { is_nv, "a parameter or value of a NIC (letters, digits and _, at the end [3] or (3))" },
+	[RULE_SHARE] = { is_share, "a number from 1 or a percentage such as 10%" },
 	[RULE_LINE] = { is_line, "one line of text" },
 };
 

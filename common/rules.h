@@ -22,6 +22,7 @@ enum rule_kind {
 	RULE_PCI_ID,   /* hhhh:hhhh in hex. */
 	RULE_HEX,      /* Hex digits, min ... max of them. */
 	RULE_NV,       /* A NIC's parameter or value: letters, digits and _, then (N) or [N] at most. */
+	RULE_SHARE,    /* A number above 0, or a percentage: 5, 10%. */
 	RULE_LINE,     /* No control characters; length min ... max. */
 };
 
