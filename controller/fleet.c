@@ -13,6 +13,8 @@
 #include "controller/keyring.h"
 #include "controller/store.h"
 
+#define STEP_GAP_MS 200
+
 /* --- nodes --------------------------------------------------------------------------------------------- */
 
 static void
@@ -32,6 +34,7 @@ node_free(void **item)
 	pb_free(node->report ? &node->report->base : NULL);
 	free(node->spec_hash);
 	free(node->wanted);
+	free(node->last_ready);
 	free(node->version);
 	free(node->wait_why);
 	free(node);
@@ -300,7 +303,8 @@ write_node(struct fleet *fleet, struct node *node)
 					.grant_boot = node->grant_boot,
 					.granted_ms = node->granted_ms,
 					.leave_boot = node->leave_boot,
-					.leave_why = node->leave_why };
+					.leave_why = node->leave_why,
+					.last_ready = node->last_ready };
 
 	if (fleet_writing(fleet))
 		(void)store_put_node(fleet->store, &row, &fleet->failed);
@@ -350,6 +354,7 @@ load_node(void *arg, const struct store_node *row)
 	node->granted_ms = row->granted_ms;
 	node->leave_boot = copied(row->leave_boot);
 	node->leave_why = copied(row->leave_why);
+	node->last_ready = copied(row->last_ready);
 	node->dirty = false;
 	if (!row->report)
 		return 0;
@@ -406,11 +411,26 @@ load_token(void *arg, const struct store_token *row)
 }
 
 static int
+load_rollout(void *arg, const struct store_rollout *row)
+{
+	return fleet_load_rollout(arg, row);
+}
+
+static int
+load_rollout_node(void *arg, const struct store_rollout_node *row)
+{
+	return fleet_load_rollout_node(arg, row);
+}
+
+static int
 load(struct fleet *fleet, struct err *err)
 {
-	static const struct store_loader loader = {
-		.node = load_node, .profile = load_profile, .principal = load_principal, .token = load_token
-	};
+	static const struct store_loader loader = { .node = load_node,
+						    .profile = load_profile,
+						    .principal = load_principal,
+						    .token = load_token,
+						    .rollout = load_rollout,
+						    .rollout_node = load_rollout_node };
 
 	fleet->failed = (struct err){ 0 };
 	int rc = store_load(fleet->store, &loader, fleet, err);
@@ -427,6 +447,7 @@ load(struct fleet *fleet, struct err *err)
 		node->generation = generation;
 		node->dirty = node->push = false;
 	}
+	fleet_own_nodes(fleet);
 	fleet_turn_over(fleet);
 	keyring_committed(fleet->keyring);
 	return 0;
@@ -467,6 +488,7 @@ fleet_close(struct fleet *fleet)
 	zhashx_destroy(&fleet->nodes);
 	zhashx_destroy(&fleet->dropped);
 	zhashx_destroy(&fleet->profiles);
+	fleet_drop_rollouts(fleet);
 	free(fleet->touched);
 	free(fleet);
 }
@@ -484,6 +506,7 @@ reload(struct fleet *fleet)
 	fleet->nodes = zhashx_new();
 	zhashx_set_destructor(fleet->nodes, node_free);
 	zhashx_purge(fleet->profiles);
+	fleet_drop_rollouts(fleet);
 	if (load(fleet, &err) < 0) {
 		log_error("the database cannot be read back after a failed write: %s", err.msg);
 		abort(); /* The service manager starts us anew; nothing that was acknowledged is lost. */
@@ -509,6 +532,11 @@ reload(struct fleet *fleet)
 int
 fleet_commit(struct fleet *fleet, struct err *err)
 {
+	/* In a burst of reports the next tick does for all of them. */
+	if (fleet->news_ms > fleet->stepped_ms + STEP_GAP_MS)
+		fleet_step_rollouts(fleet, fleet->news_ms);
+	fleet->news_ms = 0;
+	fleet_write_rollouts(fleet);
 	for (size_t i = 0; i < fleet->n_touched; i++) {
 		if (fleet->touched[i]->dirty)
 			write_node(fleet, fleet->touched[i]);
@@ -525,6 +553,7 @@ fleet_commit(struct fleet *fleet, struct err *err)
 	}
 	for (size_t i = 0; i < fleet->n_touched; i++)
 		fleet->touched[i]->dirty = fleet->touched[i]->dirty_report = false;
+	fleet_rollouts_written(fleet);
 	if (zhashx_size(fleet->dropped) > 0)
 		zhashx_purge(fleet->dropped);
 	keyring_committed(fleet->keyring);

@@ -41,6 +41,7 @@ struct node {
 	uint8_t digest[PB_DIGEST_LEN]; /* Of 'report', once it is committed. */
 	char *spec_hash;               /* Of the spec that is wanted now; NULL: none is. */
 	char *wanted;                  /* The same with the mode: what a generation stands for. */
+	char *last_ready;              /* NAME@REVISION that it was last ready on; NULL: none. */
 
 	/* In memory only. */
 	uint64_t seen_ms;        /* 0: not since gdrd started. */
@@ -51,10 +52,12 @@ struct node {
 	uint32_t silent_s;       /* Its root half has not looked for so long; 0: it is well. */
 	bool connected;
 	bool cloned;
-	bool touched;     /* On the list of this turn; then one or more of: */
-	bool push;        /* its agent is to be sent Desired, */
-	bool acknowledge; /* its agent is to be sent LeaseOk, */
-	bool dirty;       /* it is to be stored, */
+	const char *rollout; /* That owns it: nobody else may give it a revision.  NULL: none. */
+	bool moving;         /* And moves it now. */
+	bool touched;        /* On the list of this turn; then one or more of: */
+	bool push;           /* its agent is to be sent Desired, */
+	bool acknowledge;    /* its agent is to be sent LeaseOk, */
+	bool dirty;          /* it is to be stored, */
 	bool dirty_report;
 };
 
@@ -87,7 +90,7 @@ void fleet_cloned(struct fleet *fleet, struct node *node, const char *address, u
 /* A token admits 'key' as node 'name'; 0, or why not in 'err'. */
 int fleet_enrol(struct fleet *fleet, const char *token_key, const char *name, const char *key, uint64_t now_ms,
 		struct err *err);
-/* Once a second: lost nodes, grants, tokens that expire. */
+/* Once a second: lost nodes, grants, rollouts, tokens that expire. */
 void fleet_tick(struct fleet *fleet, uint64_t now_ms);
 
 /* --- operators' requests ------------------------------------------------------------------------------ */
@@ -107,6 +110,9 @@ int fleet_label(struct fleet *fleet, const struct ask *ask, const Gdr__NodeLabel
 int fleet_mode(struct fleet *fleet, const struct ask *ask, const Gdr__NodeMode *mode, struct err *err);
 int fleet_assign(struct fleet *fleet, const struct ask *ask, const Gdr__NodeAssign *assign, struct err *err);
 int fleet_reboot(struct fleet *fleet, const struct ask *ask, const Gdr__NodeReboot *reboot, struct err *err);
+int fleet_rollout_plan(struct fleet *fleet, const struct ask *ask, const Gdr__Rollout *plan, struct err *err);
+int fleet_rollout_start(struct fleet *fleet, const struct ask *ask, const Gdr__Rollout *plan, struct err *err);
+int fleet_rollout_change(struct fleet *fleet, const struct ask *ask, const Gdr__RolloutChange *change, struct err *err);
 /* An event about something that the keyring did. */
 int fleet_note(struct fleet *fleet, const struct ask *ask, const char *kind, const char *object, const char *text,
 	       struct err *err);
@@ -122,4 +128,5 @@ int fleet_query_profiles(struct fleet *fleet, const struct ask *ask, const Gdr__
 int fleet_query_events(struct fleet *fleet, const struct ask *ask, const Gdr__EventQuery *query, struct err *err);
 int fleet_query_drift(struct fleet *fleet, const struct ask *ask, const Gdr__DriftQuery *query, struct err *err);
 int fleet_query_status(struct fleet *fleet, const struct ask *ask, const Gdr__StatusQuery *query, struct err *err);
+int fleet_query_rollouts(struct fleet *fleet, const struct ask *ask, const Gdr__RolloutQuery *query, struct err *err);
 int fleet_export(struct fleet *fleet, const struct ask *ask, const Gdr__Export *export, struct err *err);

@@ -15,8 +15,8 @@
 
 /* --- the answer ------------------------------------------------------------------------------------------- */
 
-static void
-changed(const struct ask *ask, const char *kind, const char *name, const char *done, char *detail)
+void
+fleet_changed(const struct ask *ask, const char *kind, const char *name, const char *done, char *detail)
 {
 	Gdr__Change *change = xcalloc(1, sizeof(*change));
 	Gdr__Response *answer = ask->answer;
@@ -138,13 +138,42 @@ resolve(struct fleet *fleet, const char *text, const Gdr__Apply *apply, struct r
 }
 
 static bool
+is_at(const struct node *node, const struct reference *at)
+{
+	return node->profile && strcmp(node->profile, at->name) == 0 && node->revision == at->revision;
+}
+
+static bool
 point_at(struct node *node, const struct reference *to)
 {
-	if (node->profile && strcmp(node->profile, to->name) == 0 && node->revision == to->revision)
+	if (is_at(node, to))
 		return false;
 	fleet_set_text(&node->profile, to->name);
 	node->revision = to->revision;
 	return true;
+}
+
+int
+fleet_resolve(struct fleet *fleet, const char *text, char name[64], uint32_t *revision, struct err *err)
+{
+	struct reference reference;
+	int rc = resolve(fleet, text, NULL, &reference, err);
+
+	if (rc < 0)
+		return rc;
+	memcpy(name, reference.name, sizeof(reference.name));
+	*revision = reference.revision;
+	return 0;
+}
+
+int
+fleet_check_free(const struct node *node, struct err *err)
+{
+	if (!node->rollout)
+		return 0;
+	return err_set(err, -EBUSY,
+		       "node %s is in the hands of rollout %s: wait for its end, or `gdrctl rollout abort %s`",
+		       node->name, node->rollout, node->rollout);
 }
 
 /* --- apply ---------------------------------------------------------------------------------------------------- */
@@ -170,9 +199,12 @@ check_node(struct fleet *fleet, const Gdr__Apply *apply, const Gdr__Node *node, 
 		return err_set(err, -EINVAL, "a node without a name");
 	if (pb_check(&node->base, err) < 0)
 		return err_wrap(err, "node %s", node->name);
-	if (node->profile && resolve(fleet, node->profile, apply, &reference, err) < 0)
+	if (!node->profile)
+		return 0;
+	if (resolve(fleet, node->profile, apply, &reference, err) < 0)
 		return err_wrap(err, "node %s", node->name);
-	return 0;
+	const struct node *there = fleet_node(fleet, node->name);
+	return there && !is_at(there, &reference) ? fleet_check_free(there, err) : 0;
 }
 
 static int
@@ -217,19 +249,20 @@ apply_profile(struct fleet *fleet, const struct ask *ask, const Gdr__Profile *do
 	const struct revision *newest = profile ? &profile->revisions[profile->n - 1] : NULL;
 
 	if (is_newest(profile, document)) {
-		changed(ask, "profile", document->name, "unchanged", xasprintf("revision %u", newest->number));
+		fleet_changed(ask, "profile", document->name, "unchanged", xasprintf("revision %u", newest->number));
 		return;
 	}
 	if (ask->dry_run) {
-		changed(ask, "profile", document->name, newest ? "configured" : "created",
-			xasprintf("revision %u", newest ? newest->number + 1 : 1));
+		fleet_changed(ask, "profile", document->name, newest ? "configured" : "created",
+			      xasprintf("revision %u", newest ? newest->number + 1 : 1));
 		return;
 	}
 	const struct revision *revision = fleet_add_revision(fleet, ask, document, comment);
 	auto_free char *object = xasprintf("profile/%s", document->name);
 	fleet_event(fleet, ask->now_ms, ask->actor, "profile.revised", object, "revision %u, content %s%s%s",
 		    revision->number, revision->hash, comment ? ": " : "", comment ? comment : "");
-	changed(ask, "profile", document->name, newest ? "configured" : "created",
+	fleet_changed(
+		ask, "profile", document->name, newest ? "configured" : "created",
 		xasprintf("revision %u%s", revision->number, newest ? "; nodes move with `gdrctl node assign`" : ""));
 }
 
@@ -252,8 +285,7 @@ is_same(const struct node *node, const Gdr__Node *kept, Gdr__Mode mode, const st
 {
 	if (!node || node->mode != mode || !pb_equal(&node->document->base, &kept->base))
 		return false;
-	return !to->revision ||
-	       (node->profile && strcmp(node->profile, to->name) == 0 && node->revision == to->revision);
+	return !to->revision || is_at(node, to);
 }
 
 /* A Node document says all that there is to say of its labels, override and mode; a profile that it does not
@@ -272,7 +304,7 @@ apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply, 
 		(void)resolve(fleet, document->profile, apply, &to, &ignored);
 	bool same = is_same(node, kept, mode, &to);
 	if (same || ask->dry_run) {
-		changed(ask, "node", document->name, same ? "unchanged" : done, NULL);
+		fleet_changed(ask, "node", document->name, same ? "unchanged" : done, NULL);
 		pb_free(&kept->base);
 		return;
 	}
@@ -289,8 +321,9 @@ apply_node(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply, 
 		(void)point_at(node, &to);
 	bool moved = fleet_wanted_changed(fleet, node);
 	node_event(fleet, ask, node, "node.configured", document->profile);
-	changed(ask, "node", node->name, done,
-		moved && node->profile ? xasprintf("generation %llu", (unsigned long long)node->generation) : NULL);
+	fleet_changed(ask, "node", node->name, done,
+		      moved && node->profile ? xasprintf("generation %llu", (unsigned long long)node->generation)
+					     : NULL);
 	fleet_refresh(fleet, node, ask->now_ms);
 }
 
@@ -322,7 +355,7 @@ fleet_remove(struct fleet *fleet, const struct ask *ask, const Gdr__Selection *o
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		struct node *node = nodes[i];
 
-		changed(ask, "node", node->name, "removed", node->key ? xstrdup("its key is revoked") : NULL);
+		fleet_changed(ask, "node", node->name, "removed", node->key ? xstrdup("its key is revoked") : NULL);
 		if (ask->dry_run)
 			continue;
 		if (!fleet_writing(fleet))
@@ -399,7 +432,7 @@ fleet_label(struct fleet *fleet, const struct ask *ask, const Gdr__NodeLabel *la
 		Gdr__Node *document = labelled(nodes[i]->document, label);
 		bool unchanged = pb_equal(&document->base, &nodes[i]->document->base);
 
-		changed(ask, "node", nodes[i]->name, unchanged ? "unchanged" : "labelled", NULL);
+		fleet_changed(ask, "node", nodes[i]->name, unchanged ? "unchanged" : "labelled", NULL);
 		if (unchanged || ask->dry_run) {
 			pb_free(&document->base);
 			continue;
@@ -425,10 +458,10 @@ fleet_mode(struct fleet *fleet, const struct ask *ask, const Gdr__NodeMode *mode
 		struct node *node = nodes[i];
 
 		if (node->mode == mode->mode) {
-			changed(ask, "node", node->name, "unchanged", xstrdup(text));
+			fleet_changed(ask, "node", node->name, "unchanged", xstrdup(text));
 			continue;
 		}
-		changed(ask, "node", node->name, "set", xstrdup(text));
+		fleet_changed(ask, "node", node->name, "set", xstrdup(text));
 		if (ask->dry_run)
 			continue;
 		node->mode = mode->mode;
@@ -454,12 +487,14 @@ fleet_assign(struct fleet *fleet, const struct ask *ask, const Gdr__NodeAssign *
 	rc = resolve(fleet, assign->profile, NULL, &to, err);
 	if (rc == 0)
 		rc = fleet_select(fleet, assign->of, false, &nodes, &n, err);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = is_at(nodes[i], &to) ? 0 : fleet_check_free(nodes[i], err);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		struct node *node = nodes[i];
 		auto_free char *target = xasprintf("%s@%u", to.name, to.revision);
-		bool same = node->profile && strcmp(node->profile, to.name) == 0 && node->revision == to.revision;
+		bool same = is_at(node, &to);
 
-		changed(ask, "node", node->name, same ? "unchanged" : "assigned", xstrdup(target));
+		fleet_changed(ask, "node", node->name, same ? "unchanged" : "assigned", xstrdup(target));
 		if (ask->dry_run || same)
 			continue;
 		fleet_touch(fleet, node);
@@ -490,7 +525,7 @@ fleet_reboot(struct fleet *fleet, const struct ask *ask, const Gdr__NodeReboot *
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		struct node *node = nodes[i];
 
-		changed(ask, "node", node->name, "reboot-wanted", xstrdup("when the reboot budget allows"));
+		fleet_changed(ask, "node", node->name, "reboot-wanted", xstrdup("when the reboot budget allows"));
 		if (ask->dry_run)
 			continue;
 		fleet_set_text(&node->leave_boot, node->boot_id);

@@ -1,7 +1,7 @@
 #pragma once
 
 /* fleet_impl.h - what the fleet's own files share: fleet.c (load, commit), fleet_news.c (agents), fleet_change.c
- * (operators' requests), fleet_query.c (answers).  Nobody else includes it. */
+ * (operators' requests), fleet_query.c (answers), fleet_rollout.c and fleet_rollout_ask.c.  Nobody else includes it. */
 
 #include <czmq.h>
 
@@ -9,7 +9,12 @@
 #include "common/mem.h"
 #include "controller/fleet.h"
 
+struct rollout_effects;
+struct rollout_world;
 struct selector;
+struct fleet_world;
+struct store_rollout;
+struct store_rollout_node;
 
 struct revision {
 	uint32_t number;
@@ -25,13 +30,24 @@ struct profile {
 	size_t n;
 };
 
+struct rollout {
+	Gdr__RolloutRecord *record;
+	char *blocks;      /* What its progress hangs on, as of the last step. */
+	bool dirty;        /* The record is to be stored, */
+	bool *nodes_dirty; /* and these of its nodes. */
+};
+
 struct fleet {
 	struct store *store;
 	struct keyring *keyring;
 	const Gdr__GdrdConfig *config;
-	zhashx_t *nodes;    /* name -> struct node */
-	zhashx_t *dropped;  /* The same; removed in this turn. */
-	zhashx_t *profiles; /* name -> struct profile */
+	zhashx_t *nodes;          /* name -> struct node */
+	zhashx_t *dropped;        /* The same; removed in this turn. */
+	zhashx_t *profiles;       /* name -> struct profile */
+	struct rollout *rollouts; /* Oldest first. */
+	size_t n_rollouts;
+	uint64_t stepped_ms; /* When rollouts last were. */
+	uint64_t news_ms;    /* Something was heard this turn of a node that is in one; 0: nothing. */
 	uint64_t started_ms;
 	uint64_t patient_since_ms; /* Nobody is lost before this and lost_after. */
 	uint64_t ticked_ms;
@@ -63,6 +79,41 @@ void fleet_event(struct fleet *fleet, uint64_t now_ms, const char *actor, const 
 		 const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /* The store's transaction, opened on the first write of a turn; false: it failed, and the turn is lost. */
 bool fleet_writing(struct fleet *fleet);
+
+/* An answer's line about a changed object; takes 'detail'. */
+void fleet_changed(const struct ask *ask, const char *kind, const char *name, const char *done, char *detail);
+
+/* --- fleet_change.c ------------------------------------------------------------------------------------ */
+
+/* "NAME" (its newest revision) or "NAME@REVISION". */
+int fleet_resolve(struct fleet *fleet, const char *text, char name[64], uint32_t *revision, struct err *err);
+/* -EBUSY: it is in the hands of a rollout. */
+int fleet_check_free(const struct node *node, struct err *err);
+
+/* --- fleet_rollout.c ----------------------------------------------------------------------------------- */
+
+int fleet_load_rollout(struct fleet *fleet, const struct store_rollout *row);
+int fleet_load_rollout_node(struct fleet *fleet, const struct store_rollout_node *row);
+/* After all is loaded. */
+void fleet_own_nodes(struct fleet *fleet);
+void fleet_drop_rollouts(struct fleet *fleet);
+struct rollout *fleet_rollout(const struct fleet *fleet, const char *name);
+/* Takes 'record', which is new. */
+struct rollout *fleet_add_rollout(struct fleet *fleet, Gdr__RolloutRecord *record);
+/* What the engine may see; for a plan 'chosen' are the selected nodes, and whatever is in a rollout is taken.  Free
+ * with fleet_world_free(). */
+struct fleet_world *fleet_world(struct fleet *fleet, uint64_t now_ms);
+/* The same for one rollout at work, or (NULL) for a new one over 'chosen'. */
+const struct rollout_world *fleet_world_for(struct fleet_world *world, const char *rollout, struct node *const *chosen,
+					    size_t n);
+void fleet_world_free(struct fleet_world *world);
+/* Marks what changed, gives nodes their revisions, notes events. */
+void fleet_take_effects(struct fleet *fleet, struct rollout *rollout, struct rollout_effects *effects,
+			const char *actor, uint64_t now_ms);
+void fleet_step_rollouts(struct fleet *fleet, uint64_t now_ms);
+/* Those that are dirty, in this turn's transaction. */
+void fleet_write_rollouts(struct fleet *fleet);
+void fleet_rollouts_written(struct fleet *fleet);
 
 static inline void
 fleet_set_text(char **field, const char *text)

@@ -118,10 +118,18 @@ take_numbers(struct fleet *fleet, struct node *node, uint64_t generation, const 
 		mark_push(fleet, node);
 }
 
+static void
+heard(struct fleet *fleet, struct node *node, uint64_t now_ms)
+{
+	node->seen_ms = now_ms;
+	if (node->rollout)
+		fleet->news_ms = now_ms;
+}
+
 void
 fleet_hello(struct fleet *fleet, struct node *node, const Gdr__Hello *hello, uint64_t now_ms)
 {
-	node->seen_ms = now_ms;
+	heard(fleet, node, now_ms);
 	node->connected = true;
 	if (!same(node->version, hello->version))
 		fleet_set_text(&node->version, hello->version);
@@ -136,7 +144,7 @@ fleet_report(struct fleet *fleet, struct node *node, Gdr__Report **report, uint6
 {
 	Gdr__Report *news = *report;
 
-	node->seen_ms = now_ms;
+	heard(fleet, node, now_ms);
 	fleet_touch(fleet, node);
 	node->acknowledge = true;
 	/* From a generation that we never gave out: a liar, or older than a restored backup.  The answer is Desired. */
@@ -413,4 +421,5 @@ fleet_tick(struct fleet *fleet, uint64_t now_ms)
 	grant_reboots(fleet, now_ms);
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
 		fleet_refresh(fleet, node, now_ms);
+	fleet_step_rollouts(fleet, now_ms);
 }

@@ -188,12 +188,28 @@ noteworthy(Gdr__NodeState state)
 	}
 }
 
+/* What a rollback goes back to. */
+static void
+note_ready(struct fleet *fleet, struct node *node)
+{
+	char now[80];
+
+	(void)snprintf(now, sizeof(now), "%s@%u", node->profile ? node->profile : "", node->revision);
+	if (node->mode != GDR__MODE__MODE_ENFORCE || (node->last_ready && strcmp(node->last_ready, now) == 0))
+		return;
+	fleet_set_text(&node->last_ready, now);
+	fleet_touch(fleet, node);
+	node->dirty = true;
+}
+
 void
 fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms)
 {
 	auto_free char *why = NULL;
 	Gdr__NodeState state = fleet_state(fleet, node, now_ms, &why, NULL);
 
+	if (state == GDR__NODE_STATE__NODE_READY)
+		note_ready(fleet, node);
 	if (state == node->state && node->since_ms)
 		return;
 	node->state = state;

@@ -240,6 +240,30 @@ do_status(struct operators *o, const struct ask *ask, const Gdr__Request *r, str
 	return fleet_query_status(o->fleet, ask, r->status, err);
 }
 
+static int
+do_rollout_plan(struct operators *o, const struct ask *ask, const Gdr__Request *r, struct err *err)
+{
+	return fleet_rollout_plan(o->fleet, ask, r->rollout_plan->plan, err);
+}
+
+static int
+do_rollout_start(struct operators *o, const struct ask *ask, const Gdr__Request *r, struct err *err)
+{
+	return fleet_rollout_start(o->fleet, ask, r->rollout_start->plan, err);
+}
+
+static int
+do_rollouts(struct operators *o, const struct ask *ask, const Gdr__Request *r, struct err *err)
+{
+	return fleet_query_rollouts(o->fleet, ask, r->rollouts, err);
+}
+
+static int
+do_rollout_change(struct operators *o, const struct ask *ask, const Gdr__Request *r, struct err *err)
+{
+	return fleet_rollout_change(o->fleet, ask, r->rollout_change, err);
+}
+
 static char *
 rfc3339(uint64_t ms)
 {
@@ -377,6 +401,10 @@ static const struct handler {
 	{ GDR__REQUEST__BODY_EVENTS, GDR__ROLE__ROLE_VIEWER, false, do_events },
 	{ GDR__REQUEST__BODY_DRIFT, GDR__ROLE__ROLE_VIEWER, false, do_drift },
 	{ GDR__REQUEST__BODY_EXPORT, GDR__ROLE__ROLE_VIEWER, false, do_export },
+	{ GDR__REQUEST__BODY_ROLLOUTS, GDR__ROLE__ROLE_VIEWER, false, do_rollouts },
+	{ GDR__REQUEST__BODY_ROLLOUT_PLAN, GDR__ROLE__ROLE_VIEWER, false, do_rollout_plan },
+	{ GDR__REQUEST__BODY_ROLLOUT_START, GDR__ROLE__ROLE_OPERATOR, true, do_rollout_start },
+	{ GDR__REQUEST__BODY_ROLLOUT_CHANGE, GDR__ROLE__ROLE_OPERATOR, true, do_rollout_change },
 	{ GDR__REQUEST__BODY_APPLY, GDR__ROLE__ROLE_OPERATOR, true, do_apply },
 	{ GDR__REQUEST__BODY_NODE_LABEL, GDR__ROLE__ROLE_OPERATOR, true, do_label },
 	{ GDR__REQUEST__BODY_NODE_MODE, GDR__ROLE__ROLE_OPERATOR, true, do_mode },
@@ -419,8 +447,10 @@ conclude(Gdr__Response *answer, int rc, const char *message)
 {
 	answer->has_code = true;
 	answer->code = code_of(rc);
+	if (!message)
+		return;
 	free(answer->message);
-	answer->message = message ? xstrdup(message) : NULL;
+	answer->message = xstrdup(message);
 }
 
 /* True if it was answered before. */

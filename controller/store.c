@@ -216,17 +216,18 @@ store_put_node(struct store *store, const struct store_node *n, struct err *err)
 	const struct write write = {
 		.what = "node",
 		.sql = "INSERT INTO node (name, key, document, profile, revision, generation, mode, mode_why, state, since_ms, "
-		       "boot_id, grant_boot, granted_ms, leave_boot, leave_why) "
-		       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+		       "boot_id, grant_boot, granted_ms, leave_boot, leave_why, last_ready) "
+		       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
 		       "ON CONFLICT (name) DO UPDATE SET key = excluded.key, document = excluded.document, "
 		       "profile = excluded.profile, revision = excluded.revision, generation = excluded.generation, "
 		       "mode = excluded.mode, mode_why = excluded.mode_why, state = excluded.state, "
 		       "since_ms = excluded.since_ms, boot_id = excluded.boot_id, grant_boot = excluded.grant_boot, "
-		       "granted_ms = excluded.granted_ms, leave_boot = excluded.leave_boot, leave_why = excluded.leave_why",
+		       "granted_ms = excluded.granted_ms, leave_boot = excluded.leave_boot, leave_why = excluded.leave_why, "
+		       "last_ready = excluded.last_ready",
 		ARGS(text(n->name), text(n->key), blob(n->document, n->document_len), text(n->profile),
 		     num(n->revision), num(n->generation), small(n->mode), text(n->mode_why), small(n->state),
 		     num(n->since_ms), text(n->boot_id), text(n->grant_boot), num(n->granted_ms), text(n->leave_boot),
-		     text(n->leave_why))
+		     text(n->leave_why), text(n->last_ready))
 	};
 
 	return put(store, &write, err);
@@ -309,6 +310,39 @@ store_delete_token(struct store *store, const char *key, struct err *err)
 	const struct write write = { .what = "end of token",
 				     .sql = "DELETE FROM token WHERE key = $1",
 				     ARGS(text(key)) };
+
+	return put(store, &write, err);
+}
+
+int
+store_put_rollout(struct store *store, const struct store_rollout *r, struct err *err)
+{
+	const struct write write = { .what = "rollout",
+				     .sql = "INSERT INTO rollout (name, created_ms, data) VALUES ($1, $2, $3) "
+					    "ON CONFLICT (name) DO UPDATE SET created_ms = excluded.created_ms, "
+					    "data = excluded.data",
+				     ARGS(text(r->name), num(r->created_ms), blob(r->data, r->len)) };
+
+	return put(store, &write, err);
+}
+
+int
+store_put_rollout_node(struct store *store, const struct store_rollout_node *n, struct err *err)
+{
+	const struct write write = { .what = "node of rollout",
+				     .sql = "INSERT INTO rollout_node (rollout, place, data) VALUES ($1, $2, $3) "
+					    "ON CONFLICT (rollout, place) DO UPDATE SET data = excluded.data",
+				     ARGS(text(n->rollout), num(n->place), blob(n->data, n->len)) };
+
+	return put(store, &write, err);
+}
+
+int
+store_delete_rollout(struct store *store, const char *name, struct err *err)
+{
+	const struct write write = { .what = "end of rollout",
+				     .sql = "DELETE FROM rollout WHERE name = $1",
+				     ARGS(text(name)) };
 
 	return put(store, &write, err);
 }
@@ -424,8 +458,9 @@ load_node(void *arg, const struct db_value *c, size_t n)
 		.granted_ms = (uint64_t)c[12].num,
 		.leave_boot = text_of(&c[13]),
 		.leave_why = text_of(&c[14]),
-		.report = c[15].ptr,
-		.report_len = c[15].len,
+		.last_ready = text_of(&c[15]),
+		.report = c[16].ptr,
+		.report_len = c[16].len,
 	};
 
 	(void)n;
@@ -481,6 +516,36 @@ load_token(void *arg, const struct db_value *c, size_t n)
 	return load->loader->token(load->arg, &token);
 }
 
+static int
+load_rollout(void *arg, const struct db_value *c, size_t n)
+{
+	const struct load *load = arg;
+	const struct store_rollout rollout = {
+		.name = text_of(&c[0]),
+		.created_ms = (uint64_t)c[1].num,
+		.data = c[2].ptr,
+		.len = c[2].len,
+	};
+
+	(void)n;
+	return load->loader->rollout(load->arg, &rollout);
+}
+
+static int
+load_rollout_node(void *arg, const struct db_value *c, size_t n)
+{
+	const struct load *load = arg;
+	const struct store_rollout_node node = {
+		.rollout = text_of(&c[0]),
+		.place = (uint32_t)c[1].num,
+		.data = c[2].ptr,
+		.len = c[2].len,
+	};
+
+	(void)n;
+	return load->loader->rollout_node(load->arg, &node);
+}
+
 int
 store_load(struct store *store, const struct store_loader *loader, void *arg, struct err *err)
 {
@@ -497,9 +562,13 @@ store_load(struct store *store, const struct store_loader *loader, void *arg, st
 		{ loader->token != NULL, "SELECT key, node, expires_ms FROM token ORDER BY key", load_token },
 		{ loader->node != NULL,
 		  "SELECT name, key, document, profile, revision, generation, mode, mode_why, state, since_ms, boot_id, "
-		  "grant_boot, granted_ms, leave_boot, leave_why, report.data "
+		  "grant_boot, granted_ms, leave_boot, leave_why, last_ready, report.data "
 		  "FROM node LEFT JOIN report ON report.node = node.name ORDER BY name",
 		  load_node },
+		{ loader->rollout != NULL, "SELECT name, created_ms, data FROM rollout ORDER BY created_ms, name",
+		  load_rollout },
+		{ loader->rollout_node != NULL, "SELECT rollout, place, data FROM rollout_node ORDER BY rollout, place",
+		  load_rollout_node },
 	};
 	struct load load = { .loader = loader, .arg = arg };
 	int rc = 0;

@@ -49,7 +49,8 @@ struct store_node {
 	uint64_t granted_ms;
 	const char *leave_boot; /* An operator wants this boot ended. */
 	const char *leave_why;
-	const void *report; /* Packed gdr.Report as the agent sent it; loaded, and written by store_put_report(). */
+	const char *last_ready; /* NAME@REVISION; NULL: it never was. */
+	const void *report;     /* Packed gdr.Report as the agent sent it; loaded, and written by store_put_report(). */
 	size_t report_len;
 };
 int store_put_node(struct store *store, const struct store_node *node, struct err *err); /* All but the report. */
@@ -89,6 +90,22 @@ struct store_token {
 int store_put_token(struct store *store, const struct store_token *token, struct err *err);
 int store_delete_token(struct store *store, const char *key, struct err *err);
 
+struct store_rollout {
+	const char *name;
+	uint64_t created_ms;
+	const void *data; /* Packed gdr.RolloutRecord without its nodes. */
+	size_t len;
+};
+struct store_rollout_node {
+	const char *rollout; /* That is stored. */
+	uint32_t place;      /* From 0, in order. */
+	const void *data;    /* Packed gdr.RolloutNode. */
+	size_t len;
+};
+int store_put_rollout(struct store *store, const struct store_rollout *rollout, struct err *err);
+int store_put_rollout_node(struct store *store, const struct store_rollout_node *node, struct err *err);
+int store_delete_rollout(struct store *store, const char *name, struct err *err); /* With its nodes. */
+
 struct store_event {
 	uint64_t id; /* Ascending; given by store_add_event(). */
 	uint64_t at_ms;
@@ -106,12 +123,14 @@ int store_put_answer(struct store *store, const char *key, int code, const char 
 int store_get_answer(struct store *store, const char *key, int *code, char **message, struct err *err);
 
 /* Each row once; a negative return of a function stops and is passed on, and 'err' is the function's to set.
- * NULL functions are passed over.  Nodes come last, by name. */
+ * NULL functions are passed over.  Nodes come by name, after them rollouts, oldest first, then their nodes. */
 struct store_loader {
 	int (*node)(void *arg, const struct store_node *node);
 	int (*profile)(void *arg, const struct store_profile *profile); /* By name, then revision. */
 	int (*principal)(void *arg, const struct store_principal *principal);
 	int (*token)(void *arg, const struct store_token *token);
+	int (*rollout)(void *arg, const struct store_rollout *rollout);
+	int (*rollout_node)(void *arg, const struct store_rollout_node *node);
 };
 int store_load(struct store *store, const struct store_loader *loader, void *arg, struct err *err);
 

@@ -48,6 +48,12 @@ static const char *const schema[] = {
 	"CREATE INDEX event_object ON event (object, id);"
 	"CREATE TABLE answer ("
 	"  seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT UNIQUE NOT NULL, code INTEGER NOT NULL, message TEXT) STRICT;",
+	/* 3 */
+	"ALTER TABLE node ADD COLUMN last_ready TEXT;"
+	"CREATE TABLE rollout (name TEXT PRIMARY KEY NOT NULL, created_ms INTEGER NOT NULL, data BLOB NOT NULL) STRICT;"
+	"CREATE TABLE rollout_node (" /* Apart from the rollout: one changes at a time. */
+	"  rollout TEXT NOT NULL REFERENCES rollout (name) ON DELETE CASCADE, place INTEGER NOT NULL, data BLOB NOT NULL,"
+	"  PRIMARY KEY (rollout, place)) STRICT;",
 };
 #define VERSION ((int)(sizeof(schema) / sizeof(schema[0])))
 

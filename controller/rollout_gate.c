@@ -1,0 +1,384 @@
+/* rollout_gate.c - when a wave is through: soak, gate, promotion; and when all of it must stop.
+ *
+ * A gate passes only if every node of the wave is done or accounted for, at least one is done in the first wave, no
+ * more have failed than are allowed, and all that are done are heard of and right at this moment.  Where that cannot
+ * be told it is unknown, and that never passes: the wave's deadline ends the wait. */
+
+#include <stdio.h>
+
+#include "common/pb.h"
+#include "common/pbtext.h"
+#include "controller/rollout_impl.h"
+
+#define S(name) GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_##name
+
+struct tally {
+	uint32_t total;
+	uint32_t pending; /* Not where a node can stay. */
+	uint32_t queued;  /* Of those: not started. */
+	uint32_t done;
+	uint32_t silent; /* Done, and not right or not heard of now. */
+	uint32_t charged;
+	uint32_t excused; /* All others. */
+	const char *silent_one;
+	uint64_t newest_ms; /* When a node last became done or failed. */
+};
+
+static void
+tally_node(const struct step *step, size_t i, struct tally *tally)
+{
+	const Gdr__RolloutNode *node = step->record->nodes[i];
+	const struct rollout_seen *seen = step->seen[i];
+
+	tally->total++;
+	if (node->since_ms > tally->newest_ms)
+		tally->newest_ms = node->since_ms;
+	if (node->state == S(QUEUED) || MOVING(node->state)) {
+		tally->pending++;
+		tally->queued += node->state == S(QUEUED);
+	} else if (node->state == S(DONE)) {
+		tally->done++;
+		if (seen->connected && seen->state == GDR__NODE_STATE__NODE_READY && seen->settled)
+			return;
+		tally->silent++;
+		tally->silent_one = node->name;
+	} else if (rollout_is_charged(node)) {
+		tally->charged++;
+	} else {
+		tally->excused++;
+	}
+}
+
+static struct tally
+tally_wave(const struct step *step)
+{
+	struct tally tally = { 0 };
+
+	for (size_t i = 0; i < step->record->n_nodes; i++) {
+		const Gdr__RolloutNode *node = step->record->nodes[i];
+
+		if (node->has_wave && node->wave == step->record->wave && node->state != S(GONE) && step->seen[i])
+			tally_node(step, i, &tally);
+	}
+	return tally;
+}
+
+static uint32_t
+charged(const Gdr__RolloutRecord *record)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < record->n_nodes; i++)
+		n += rollout_is_charged(record->nodes[i]);
+	return n;
+}
+
+static bool
+is_canary(const struct step *step)
+{
+	return step->record->wave == 0 && step->record->plan->canary > 0;
+}
+
+static uint32_t
+allowed(const struct step *step)
+{
+	return is_canary(step) ? 0 : step->record->plan->failure_budget;
+}
+
+static char *
+wave_name(const Gdr__RolloutRecord *record)
+{
+	return record->wave == 0 && record->plan->canary > 0 ? xstrdup("the canary")
+							     : xasprintf("wave %u", record->wave + 1);
+}
+
+/* --- the record of gates --------------------------------------------------------------------------------------- */
+
+static void
+add_gate(struct step *step, Gdr__RolloutGateResult result, const char *evidence)
+{
+	Gdr__RolloutRecord *record = step->record;
+	const Gdr__RolloutGate *last = record->n_gates ? record->gates[record->n_gates - 1] : NULL;
+
+	/* What is still unknown is not said again every second. */
+	if (last && last->wave == record->wave && last->result == result &&
+	    result == GDR__ROLLOUT_GATE_RESULT__GATE_UNKNOWN)
+		return;
+	Gdr__RolloutGate *gate = xcalloc(1, sizeof(*gate));
+	auto_free char *name = wave_name(record);
+	gdr__rollout_gate__init(gate);
+	SET(gate, wave, record->wave);
+	SET(gate, result, result);
+	SET(gate, at_ms, step->now_ms);
+	gate->evidence = xstrdup(evidence);
+	record->gates = xrealloc(record->gates, record->n_gates + 1, sizeof(*record->gates));
+	record->gates[record->n_gates++] = gate;
+	SET(record, version, record->version + 1);
+	rollout_note_add(step->out, "rollout.gate",
+			 xasprintf("%s %s: %s", name, pbtext_enum(&gdr__rollout_gate_result__descriptor, (int)result),
+				   evidence));
+	step->out->changed = true;
+}
+
+static char *
+evidence_of(const struct step *step, const struct tally *tally)
+{
+	struct buf out = { 0 };
+
+	buf_printf(&out, "%u of %u done, %u failed (%u allowed in all)", tally->done, tally->total, tally->charged,
+		   allowed(step));
+	if (tally->excused)
+		buf_printf(&out, ", %u excused", tally->excused);
+	buf_puts(&out, ", soaked ");
+	pbtext_duration_print(step->record->plan->soak, &out);
+	return buf_steal(&out);
+}
+
+/* --- stopping ---------------------------------------------------------------------------------------------------- */
+
+static void
+stop(struct step *step, char *why)
+{
+	Gdr__RolloutRecord *record = step->record;
+
+	add_gate(step, GDR__ROLLOUT_GATE_RESULT__GATE_FAIL, why);
+	switch (record->plan->on_failure) {
+	case GDR__ROLLOUT_ON_FAILURE__ON_FAILURE_ROLLBACK:
+		rollout_roll_back(record, why, step->now_ms, step->out);
+		return;
+	case GDR__ROLLOUT_ON_FAILURE__ON_FAILURE_ABORT:
+		rollout_unclaim(record, step->now_ms, step->out);
+		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_ABORTED, why, step->now_ms, step->out);
+		return;
+	default:
+		rollout_unclaim(record, step->now_ms, step->out);
+		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_PAUSED, why, step->now_ms, step->out);
+	}
+}
+
+static void
+pause_unknown(struct step *step, const char *why)
+{
+	auto_free char *name = wave_name(step->record);
+
+	add_gate(step, GDR__ROLLOUT_GATE_RESULT__GATE_UNKNOWN, why);
+	rollout_unclaim(step->record, step->now_ms, step->out);
+	rollout_set_state(step->record, GDR__ROLLOUT_STATE__ROLLOUT_PAUSED,
+			  xasprintf("the gate of %s cannot be judged: %s", name, why), step->now_ms, step->out);
+}
+
+static void
+skip_queued(struct step *step)
+{
+	for (size_t i = 0; i < step->record->n_nodes; i++) {
+		const Gdr__RolloutNode *node = step->record->nodes[i];
+
+		if (node->has_wave && node->wave == step->record->wave && node->state == S(QUEUED))
+			rollout_set_node(step->record, i, S(SKIPPED), xstrdup("not reachable by its wave's deadline"),
+					 step->now_ms, step->out);
+	}
+}
+
+static bool
+all_queued_unreachable(const struct step *step)
+{
+	for (size_t i = 0; i < step->record->n_nodes; i++) {
+		const Gdr__RolloutNode *node = step->record->nodes[i];
+
+		if (node->has_wave && node->wave == step->record->wave && node->state == S(QUEUED) && step->seen[i] &&
+		    step->seen[i]->connected)
+			return false;
+	}
+	return true;
+}
+
+static bool
+wave_is_late(struct step *step)
+{
+	const Gdr__RolloutWave *wave = step->record->waves[step->record->wave];
+	struct tally tally = tally_wave(step);
+	auto_free char *name = wave_name(step->record);
+
+	if (step->world->patient || wave->asks || !wave->has_deadline_ms || step->now_ms < wave->deadline_ms)
+		return false;
+	if (tally.pending > 0 && tally.pending == tally.queued && all_queued_unreachable(step)) {
+		skip_queued(step);
+		return false;
+	}
+	if (tally.pending > 0) {
+		stop(step,
+		     xasprintf("%s did not end in time: %u of %u nodes are left", name, tally.pending, tally.total));
+		return true;
+	}
+	if (tally.silent == 0)
+		return false;
+	auto_free char *why = xasprintf("%u nodes that were done are not heard of, %s for one, and its time is up",
+					tally.silent, tally.silent_one);
+	pause_unknown(step, why);
+	return true;
+}
+
+bool
+rollout_stop_if_failed(struct step *step)
+{
+	Gdr__RolloutRecord *record = step->record;
+	uint32_t failed = charged(record);
+
+	if (failed > allowed(step)) {
+		auto_free char *name = wave_name(record);
+
+		stop(step, xasprintf("%u node%s failed in %s, %u allowed", failed, failed == 1 ? "" : "s",
+				     is_canary(step) ? name : "all", allowed(step)));
+		return true;
+	}
+	if (!step->world->patient && step->now_ms >= record->deadline_ms) {
+		if (record->plan->on_failure == GDR__ROLLOUT_ON_FAILURE__ON_FAILURE_ROLLBACK) {
+			rollout_roll_back(record, xstrdup("its deadline is over"), step->now_ms, step->out);
+			return true;
+		}
+		rollout_unclaim(record, step->now_ms, step->out);
+		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_FAILED, xstrdup("its deadline is over"),
+				  step->now_ms, step->out);
+		return true;
+	}
+	return wave_is_late(step);
+}
+
+/* --- going on ------------------------------------------------------------------------------------------------------ */
+
+static void
+finish(struct step *step)
+{
+	Gdr__RolloutRecord *record = step->record;
+	uint32_t done = 0;
+	uint32_t others = 0;
+
+	for (size_t i = 0; i < record->n_nodes; i++) {
+		done += record->nodes[i]->state == S(DONE);
+		others += record->nodes[i]->state != S(DONE) && record->nodes[i]->state != S(GONE);
+	}
+	if (done == 0)
+		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_FAILED,
+				  xstrdup("none of its nodes is left that was moved"), step->now_ms, step->out);
+	else if (others == 0)
+		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED, xasprintf("%u nodes are done", done),
+				  step->now_ms, step->out);
+	else
+		rollout_set_state(
+			record, GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED_WITH_EXEMPT,
+			xasprintf("%u nodes are done, %u are not and are listed with the reason", done, others),
+			step->now_ms, step->out);
+}
+
+static void
+open_next(struct step *step)
+{
+	Gdr__RolloutRecord *record = step->record;
+	Gdr__RolloutWave *wave = record->waves[record->wave];
+
+	SET(wave, state, GDR__ROLLOUT_WAVE_STATE__WAVE_PASSED);
+	SET(wave, ended_ms, step->now_ms);
+	SET(record, version, record->version + 1);
+	step->out->changed = true;
+	if (record->wave + 1 == record->n_waves) {
+		finish(step);
+		return;
+	}
+	SET(record, wave, record->wave + 1);
+	wave = record->waves[record->wave];
+	SET(wave, state, GDR__ROLLOUT_WAVE_STATE__WAVE_OPEN);
+	SET(wave, opened_ms, step->now_ms);
+	SET(wave, deadline_ms, step->now_ms + record->plan->wave_deadline);
+	auto_free char *name = wave_name(record);
+	rollout_note_add(step->out, "rollout.wave", xasprintf("%s of %zu opens", name, record->n_waves));
+}
+
+static bool
+gate_passed(const Gdr__RolloutRecord *record)
+{
+	const Gdr__RolloutGate *last = record->n_gates ? record->gates[record->n_gates - 1] : NULL;
+
+	return last && last->wave == record->wave && last->result == GDR__ROLLOUT_GATE_RESULT__GATE_PASS;
+}
+
+static void
+judge(struct step *step, const struct tally *tally)
+{
+	Gdr__RolloutRecord *record = step->record;
+	Gdr__RolloutWave *wave = record->waves[record->wave];
+	auto_free char *evidence = evidence_of(step, tally);
+
+	if (tally->done == 0 && tally->total > 0 && record->wave == 0) {
+		auto_free char *why = xasprintf("none of its %u nodes is done", tally->total);
+
+		pause_unknown(step, why);
+		return;
+	}
+	if (tally->silent > 0) {
+		auto_free char *why = xasprintf("%u nodes that were done are not heard of now, %s for one",
+						tally->silent, tally->silent_one);
+
+		buf_printf(&step->out->blocks, "gate unknown: %s\n", why);
+		if (!step->world->patient)
+			add_gate(step, GDR__ROLLOUT_GATE_RESULT__GATE_UNKNOWN, why);
+		return;
+	}
+	if (!gate_passed(record)) {
+		add_gate(step, GDR__ROLLOUT_GATE_RESULT__GATE_PASS, evidence);
+		if (record->plan->promotion == GDR__ROLLOUT_PROMOTION__PROMOTION_MANUAL && !record->promoted &&
+		    record->wave + 1 < record->n_waves) {
+			SET(wave, asks, true);
+			return;
+		}
+	}
+	if (wave->asks && !record->promoted) {
+		buf_puts(&step->out->blocks, "waits for a person: its gate passed, and it wants to be promoted\n");
+		return;
+	}
+	SET(wave, asks, false);
+	open_next(step);
+}
+
+/* A wave that was through and is not any more: its gate must be passed anew. */
+static void
+reopen(struct step *step, Gdr__RolloutWave *wave)
+{
+	if (wave->state == GDR__ROLLOUT_WAVE_STATE__WAVE_OPEN)
+		return;
+	SET(wave, state, GDR__ROLLOUT_WAVE_STATE__WAVE_OPEN);
+	wave->has_soak_until_ms = false;
+	if (gate_passed(step->record))
+		add_gate(step, GDR__ROLLOUT_GATE_RESULT__GATE_UNKNOWN, "a node that was done is not right any more");
+	SET(wave, asks, false);
+	step->out->changed = true;
+}
+
+void
+rollout_judge(struct step *step)
+{
+	Gdr__RolloutWave *wave = step->record->waves[step->record->wave];
+	struct tally tally = tally_wave(step);
+	uint64_t soaked_ms = tally.newest_ms + step->record->plan->soak;
+
+	if (tally.pending > 0) {
+		reopen(step, wave);
+		if (tally.pending > tally.queued)
+			buf_printf(&step->out->blocks, "%u nodes are being moved\n", tally.pending - tally.queued);
+		return;
+	}
+	if (wave->state == GDR__ROLLOUT_WAVE_STATE__WAVE_OPEN) {
+		SET(wave, state, GDR__ROLLOUT_WAVE_STATE__WAVE_SOAKING);
+		SET(wave, soak_until_ms, step->now_ms + step->record->plan->soak);
+		step->out->changed = true;
+	} else if (tally.newest_ms <= step->now_ms && wave->soak_until_ms < soaked_ms) {
+		wave->soak_until_ms = soaked_ms; /* Anew from each that became done or failed since. */
+		step->out->changed = true;
+	}
+	if (step->now_ms < wave->soak_until_ms) {
+		buf_puts(&step->out->blocks, "soaks for another ");
+		pbtext_duration_print((wave->soak_until_ms - step->now_ms + 999) / 1000 * 1000, &step->out->blocks);
+		buf_puts(&step->out->blocks, "\n");
+		return;
+	}
+	judge(step, &tally);
+}

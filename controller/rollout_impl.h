@@ -1,0 +1,69 @@
+#pragma once
+
+/* rollout_impl.h - what the engine's own files share.  Nobody else includes it. */
+
+#include <string.h>
+
+#include "common/mem.h"
+#include "controller/rollout.h"
+
+#define SET(message, field, value) ((message)->has_##field = true, (message)->field = (value))
+
+#define MOVING(s) \
+	((s) >= GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_CLAIMED && (s) <= GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_VERIFYING)
+
+/* One step at work. */
+struct step {
+	const struct rollout_world *world;
+	Gdr__RolloutRecord *record;
+	uint64_t now_ms;
+	struct rollout_effects *out;
+	const struct rollout_seen **seen; /* Of each node of the record; NULL: it is gone. */
+	size_t *moving;                   /* Node of the record + 1 by node of the world; 0: not in it. */
+	bool *baseline;                   /* By node of the world. */
+	char target[64];                  /* The plan's profile and revision. */
+	uint32_t revision;
+};
+
+/* --- rollout.c --------------------------------------------------------------------------------------------- */
+
+/* NULL: there is none. */
+const struct rollout_seen *rollout_find(const struct rollout_world *world, const char *name);
+/* "NAME@3" into its parts; false: NULL or no revision. */
+bool rollout_reference(const char *text, char name[64], uint32_t *revision);
+/* "10%" of 'whole' or "5"; rounded up, or down but at least 1. */
+uint32_t rollout_share(const char *share, size_t whole, bool up);
+void rollout_text(char **field, char *text);
+void rollout_note_add(struct rollout_effects *out, const char *kind, char *text);
+void rollout_set_state(Gdr__RolloutRecord *record, Gdr__RolloutState state, char *why, uint64_t now_ms,
+		       struct rollout_effects *out);
+void rollout_set_node(Gdr__RolloutRecord *record, size_t i, Gdr__RolloutNodeState state, char *why, uint64_t now_ms,
+		      struct rollout_effects *out);
+/* Nodes that wait no longer for their turn, and those that are to go back. */
+void rollout_unclaim(Gdr__RolloutRecord *record, uint64_t now_ms, struct rollout_effects *out);
+void rollout_roll_back(Gdr__RolloutRecord *record, char *why, uint64_t now_ms, struct rollout_effects *out);
+
+/* --- rollout_node.c ---------------------------------------------------------------------------------------- */
+
+/* What each node has come to. */
+void rollout_observe(struct step *step);
+/* Claims what may be claimed of the wave, and assigns what is claimed. */
+void rollout_advance(struct step *step);
+/* The same on the way back; true when nothing is left to do. */
+bool rollout_revert(struct step *step);
+
+/* --- rollout_gate.c ---------------------------------------------------------------------------------------- */
+
+/* Soak, gate and promotion of the wave at work. */
+void rollout_judge(struct step *step);
+/* More failures than are allowed, or time is up: what the plan says for that; true if it did. */
+bool rollout_stop_if_failed(struct step *step);
+
+/* --- rollout_slots.c --------------------------------------------------------------------------------------- */
+
+/* Places: of the fleet, and by value of each limited label. */
+struct slots;
+struct slots *slots_new(const struct step *step);
+void slots_free(struct slots *slots);
+/* Takes a place in each; false: there is none, and 'why' says where. */
+bool slots_take(struct slots *slots, const struct step *step, size_t node, char why[160]);
