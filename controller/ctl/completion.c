@@ -19,6 +19,7 @@ struct source {
 static const struct source sources[] = {
 	{ "@nodes", "gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||'" },
 	{ "@profiles", "gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||'" },
+	{ "@rollouts", "gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||'" },
 	{ "@contexts", "gdrctl config get-contexts -o name 2>/dev/null" },
 };
 

@@ -10,7 +10,7 @@ __gdrctl_command() { # WORD...
 		*)
 			case $command in
 			'') command=$1 ;;
-			'node'|'profile'|'event'|'token'|'user'|'config') command="$command $1" ;;
+			'node'|'profile'|'rollout'|'event'|'token'|'user'|'config') command="$command $1" ;;
 			esac ;;
 		esac
 		[ $# -gt 0 ] && shift
@@ -31,10 +31,11 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 	'')
 		case $3 in
 		-*) answer=$global ;;
-		*) answer='apply diff export status node profile event drift token user config completion help version' ;;
+		*) answer='apply diff export status node profile rollout event drift token user config completion help version' ;;
 		esac ;;
 	'node') answer='list show accept reject remove label hold release audit assign reboot'; return ;;
 	'profile') answer='list show diff history'; return ;;
+	'rollout') answer='plan start list show watch wait pause resume promote abort rollback'; return ;;
 	'event') answer='list watch'; return ;;
 	'token') answer='create'; return ;;
 	'user') answer='add list remove'; return ;;
@@ -177,6 +178,121 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		case $3 in
 		-*) answer="$global" ;;
 		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
+		esac ;;
+	'rollout plan')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		--file|-f) answer=@file; return ;;
+		--name) answer=''; return ;;
+		--message|-m) answer=''; return ;;
+		--canary) answer=''; return ;;
+		--waves) answer=''; return ;;
+		--soak) answer=''; return ;;
+		--max-unavailable) answer=''; return ;;
+		--per-label) answer=''; return ;;
+		--failure-budget) answer=''; return ;;
+		--node-deadline) answer=''; return ;;
+		--wave-deadline) answer=''; return ;;
+		--deadline) answer=''; return ;;
+		--unreachable) answer='skip wait fail'; return ;;
+		--on-failure) answer='pause abort rollback'; return ;;
+		--promotion) answer='automatic manual'; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector --file --name --message --canary --waves --soak --max-unavailable --per-label --failure-budget --node-deadline --wave-deadline --deadline --unreachable --on-failure --promotion" ;;
+		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
+		esac ;;
+	'rollout start')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		--file|-f) answer=@file; return ;;
+		--name) answer=''; return ;;
+		--message|-m) answer=''; return ;;
+		--canary) answer=''; return ;;
+		--waves) answer=''; return ;;
+		--soak) answer=''; return ;;
+		--max-unavailable) answer=''; return ;;
+		--per-label) answer=''; return ;;
+		--failure-budget) answer=''; return ;;
+		--node-deadline) answer=''; return ;;
+		--wave-deadline) answer=''; return ;;
+		--deadline) answer=''; return ;;
+		--unreachable) answer='skip wait fail'; return ;;
+		--on-failure) answer='pause abort rollback'; return ;;
+		--promotion) answer='automatic manual'; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector --file --name --message --canary --waves --soak --max-unavailable --per-label --failure-budget --node-deadline --wave-deadline --deadline --unreachable --on-failure --promotion --wait" ;;
+		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
+		esac ;;
+	'rollout list')
+		case $2 in
+		esac
+		case $3 in
+		-*) answer="$global --watch" ;;
+		*) answer='' ;;
+		esac ;;
+	'rollout show')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
+		esac ;;
+	'rollout watch')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
+		esac ;;
+	'rollout wait')
+		case $2 in
+		esac
+		case $3 in
+		-*) answer="$global --promotion" ;;
+		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
+		esac ;;
+	'rollout pause')
+		case $2 in
+		--message|-m) answer=''; return ;;
+		--seen) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --message --seen" ;;
+		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
+		esac ;;
+	'rollout resume')
+		case $2 in
+		--message|-m) answer=''; return ;;
+		--seen) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --message --seen --wait" ;;
+		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
+		esac ;;
+	'rollout promote')
+		case $2 in
+		--message|-m) answer=''; return ;;
+		--seen) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --all --message --seen --wait" ;;
+		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
+		esac ;;
+	'rollout abort')
+		case $2 in
+		--message|-m) answer=''; return ;;
+		--seen) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --message --seen" ;;
+		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
+		esac ;;
+	'rollout rollback')
+		case $2 in
+		--message|-m) answer=''; return ;;
+		--seen) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --message --seen --wait" ;;
+		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
 		esac ;;
 	'event list')
 		case $2 in

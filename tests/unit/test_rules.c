@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/rules.h"
 #include "proto/config.pb-c.h"
+#include "proto/rollout.pb-c.h"
 #include "proto/spec.pb-c.h"
 
 static void
@@ -36,7 +37,7 @@ every_rule_names_a_field(void **state)
 		&gdr__kernel_spec__descriptor,   &gdr__vfio_spec__descriptor,    &gdr__hugepages_spec__descriptor,
 		&gdr__pci_rule__descriptor,      &gdr__reboot_spec__descriptor,  &gdr__gdrd_config__descriptor,
 		&gdr__reboot_limits__descriptor, &gdr__agent_config__descriptor, &gdr__nic_rule__descriptor,
-		&gdr__nic_match__descriptor,     &gdr__nic_firmware__descriptor,
+		&gdr__nic_match__descriptor,     &gdr__nic_firmware__descriptor, &gdr__rollout__descriptor,
 	};
 	static const char *const rules[][2] = {
 #define RULE(message, field, kind, min, max) { #message, #field },

@@ -101,7 +101,9 @@ events(struct store *store, uint64_t after, bool newest, uint32_t limit, const c
 static char *
 dump(struct store *store)
 {
-	static const struct store_loader all = { print_node, print_profile, print_principal, print_token };
+	static const struct store_loader all = {
+		.node = print_node, .profile = print_profile, .principal = print_principal, .token = print_token
+	};
 	auto_free char *list = events(store, 0, false, 1000, NULL);
 	struct buf out = { 0 };
 
