@@ -276,6 +276,9 @@ promote(Gdr__RolloutRecord *record, const Gdr__RolloutChange *change, const char
 {
 	Gdr__RolloutWave *wave = record->n_waves ? record->waves[record->wave] : NULL;
 
+	if (record->state == GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED ||
+	    record->state == GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED_WITH_EXEMPT)
+		return 0; /* The last wave needs no promotion, and a script cannot know which was the last. */
 	if (record->state != GDR__ROLLOUT_STATE__ROLLOUT_RUNNING)
 		return err_set(err, -EBUSY, "only a running rollout can be promoted");
 	if (!change->all && !(wave && wave->asks))

@@ -261,13 +261,13 @@ finish(struct step *step)
 		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_FAILED,
 				  xstrdup("none of its nodes is left that was moved"), step->now_ms, step->out);
 	else if (others == 0)
-		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED, xasprintf("%u nodes are done", done),
-				  step->now_ms, step->out);
+		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED,
+				  xasprintf("%u node%s done", done, done == 1 ? " is" : "s are"), step->now_ms,
+				  step->out);
 	else
-		rollout_set_state(
-			record, GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED_WITH_EXEMPT,
-			xasprintf("%u nodes are done, %u are not and are listed with the reason", done, others),
-			step->now_ms, step->out);
+		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED_WITH_EXEMPT,
+				  xasprintf("%u done, %u not, each listed with its reason", done, others), step->now_ms,
+				  step->out);
 }
 
 static void
@@ -363,7 +363,7 @@ rollout_judge(struct step *step)
 	if (tally.pending > 0) {
 		reopen(step, wave);
 		if (tally.pending > tally.queued)
-			buf_printf(&step->out->blocks, "%u nodes are being moved\n", tally.pending - tally.queued);
+			buf_printf(&step->out->blocks, "%u being moved\n", tally.pending - tally.queued);
 		return;
 	}
 	if (wave->state == GDR__ROLLOUT_WAVE_STATE__WAVE_OPEN) {

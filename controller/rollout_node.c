@@ -320,7 +320,7 @@ observe_reverting(struct step *step, size_t i)
 
 	follow_boot(step, i);
 	if (is_back(node, step->seen[i]))
-		set(step, i, S(REVERTED), NULL);
+		set(step, i, S(REVERTED), node->why ? xstrdup(node->why) : NULL);
 	else if (node->state == S(REVERTING) &&
 		 (may_time_out(step, node) || (step->seen[i]->measured && step->seen[i]->stuck)))
 		set(step, i, S(REVERT_FAILED), xasprintf("told to go back, not seen there; %s", why));
@@ -340,7 +340,7 @@ revert(struct step *step, struct slots **slots, size_t i)
 		return;
 	}
 	SET(node, deadline_ms, step->now_ms + step->record->plan->node_deadline);
-	set(step, i, S(REVERTING), NULL);
+	set(step, i, S(REVERTING), node->why ? xstrdup(node->why) : NULL);
 	act(step, i, node->previous, true);
 }
 

@@ -107,13 +107,14 @@ roll_back(struct step *step)
 	}
 	if (not_back == 0)
 		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_ROLLED_BACK,
-				  xasprintf("%u nodes are back; %s", back, record->why ? record->why : ""),
-				  step->now_ms, step->out);
-	else
-		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_ROLLBACK_FAILED,
-				  xasprintf("%u nodes are back, %u were not seen back; %s", back, not_back,
+				  xasprintf("%u node%s back; %s", back, back == 1 ? " is" : "s are",
 					    record->why ? record->why : ""),
 				  step->now_ms, step->out);
+	else
+		rollout_set_state(
+			record, GDR__ROLLOUT_STATE__ROLLOUT_ROLLBACK_FAILED,
+			xasprintf("%u back, %u not seen back; %s", back, not_back, record->why ? record->why : ""),
+			step->now_ms, step->out);
 }
 
 static void

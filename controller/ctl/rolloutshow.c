@@ -317,8 +317,8 @@ rank(const Gdr__RolloutNode *node)
 	case NS(HELD):
 	case NS(SKIPPED):
 	case NS(EXEMPT): return 2;
-	case NS(GONE):
-	case NS(REVERTED): return 3;
+	case NS(REVERTED): return node->why ? 1 : 3;
+	case NS(GONE): return 3;
 	case NS(QUEUED):
 	case NS(DONE): return 4;
 	default: return 1;
