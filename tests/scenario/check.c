@@ -1,0 +1,279 @@
+#include "tests/scenario/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "common/pbtext.h"
+#include "controller/rollout.h"
+
+#define NS(name) GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_##name
+
+static Gdr__RolloutRecord *
+record_of(struct sim *sim, const char *name)
+{
+	auto_free char *yaml = xasprintf("{rollouts: {name: %s}}", name);
+	auto_pb Gdr__Response *answer = NULL;
+	bool verbose = sim->verbose;
+
+	sim->verbose = false;
+	int rc = sim_ask(sim, yaml, &answer);
+	sim->verbose = verbose;
+	return rc == 0 ? steal(&answer->rollouts[0]->record) : NULL;
+}
+
+static const char *
+state_name(const Gdr__RolloutRecord *record)
+{
+	return pbtext_enum(&gdr__rollout_state__descriptor, (int)record->state);
+}
+
+static bool
+is_over(const Gdr__RolloutRecord *record)
+{
+	return !rollout_is_active(record) && record->state != GDR__ROLLOUT_STATE__ROLLOUT_FAILED;
+}
+
+static uint32_t
+charged(const Gdr__RolloutRecord *record)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < record->n_nodes; i++)
+		n += rollout_is_charged(record->nodes[i]);
+	return n;
+}
+
+static bool
+is_passed(const Gdr__RolloutRecord *record, uint32_t wave)
+{
+	bool passed = false; /* The last word of its gate counts. */
+
+	for (size_t i = 0; i < record->n_gates; i++)
+		if (record->gates[i]->wave == wave)
+			passed = record->gates[i]->result == GDR__ROLLOUT_GATE_RESULT__GATE_PASS &&
+				 record->gates[i]->evidence && *record->gates[i]->evidence;
+	return passed;
+}
+
+/* --- 1: how many are away --------------------------------------------------------------------------------------- */
+
+static bool
+is_baseline(const Gdr__RolloutRecord *record, const char *name)
+{
+	for (size_t i = 0; i < record->n_baseline; i++)
+		if (strcmp(record->baseline[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_moving(const struct check *check, const char *name)
+{
+	for (size_t i = 0; i < check->n; i++)
+		for (size_t j = 0;
+		     check->before[i] && rollout_is_active(check->before[i]) && j < check->before[i]->n_nodes; j++)
+			if (strcmp(check->before[i]->nodes[j]->name, name) == 0 &&
+			    rollout_is_moving(check->before[i]->nodes[j]))
+				return true;
+	return false;
+}
+
+static bool
+is_away(const struct check *check, const Gdr__RolloutRecord *record, const struct node *node)
+{
+	if (is_moving(check, node->name))
+		return true;
+	return node->state != GDR__NODE_STATE__NODE_READY && node->state != GDR__NODE_STATE__NODE_UNASSIGNED &&
+	       node->state != GDR__NODE_STATE__NODE_NEW && !is_baseline(record, node->name);
+}
+
+static void
+check_away(const struct check *check, struct sim *sim, const Gdr__RolloutRecord *record, const char *claimed)
+{
+	const struct node *own = fleet_node(sim->fleet, claimed);
+	const char *rack = own ? PB_MAP_GET(own->document->labels, own->document->n_labels, "rack") : NULL;
+	uint32_t limit = 0;
+	uint32_t away = 0;
+	uint32_t in_rack = 0;
+
+	for (size_t i = 0; i < record->plan->n_per_label; i++)
+		limit = (uint32_t)strtoul(record->plan->per_label[i]->value, NULL, 10);
+	for (struct node *node = fleet_first(sim->fleet); node; node = fleet_next(sim->fleet)) {
+		const char *of = PB_MAP_GET(node->document->labels, node->document->n_labels, "rack");
+
+		if (!is_away(check, record, node))
+			continue;
+		away++;
+		in_rack += rack && of && strcmp(rack, of) == 0;
+	}
+	if (away > record->max_unavailable)
+		sim_broken(sim, "1: %s was claimed, and %u nodes are away (%u may be)", claimed, away,
+			   record->max_unavailable);
+	if (limit && in_rack > limit)
+		sim_broken(sim, "1: %s was claimed, and %u nodes of rack %s are away (%u may be)", claimed, in_rack,
+			   rack, limit);
+}
+
+/* --- one rollout ---------------------------------------------------------------------------------------------------- */
+
+static void
+check_start_of(const struct check *check, struct sim *sim, const Gdr__RolloutRecord *was, const Gdr__RolloutRecord *is,
+	       size_t i, bool was_ready)
+{
+	const Gdr__RolloutNode *node = is->nodes[i];
+	bool canary = was->wave == 0 && was->plan->canary > 0;
+
+	for (uint32_t wave = 0; wave < node->wave; wave++)
+		if (!is_passed(was, wave))
+			sim_broken(sim, "2: %s of wave %u was started, and the gate of wave %u has not passed",
+				   node->name, node->wave, wave);
+	if (charged(was) > (canary ? 0 : was->plan->failure_budget))
+		sim_broken(sim, "3: %s was started after %u failures", node->name, charged(was));
+	if (was->state != GDR__ROLLOUT_STATE__ROLLOUT_RUNNING)
+		sim_broken(sim, "7: %s was started, and the rollout was %s", node->name, state_name(was));
+	if (node->state == NS(CLAIMED) && was_ready)
+		check_away(check, sim, is, node->name);
+}
+
+static void
+check_node(const struct check *check, struct sim *sim, const Gdr__RolloutRecord *was, const Gdr__RolloutRecord *is,
+	   size_t i)
+{
+	const Gdr__RolloutNode *old = was->nodes[i];
+	const Gdr__RolloutNode *new = is->nodes[i];
+	const struct node *node = fleet_node(sim->fleet, new->name);
+	const struct host *host = sim_host(sim, new->name);
+
+	if (new->state != old->state && (new->state == NS(CLAIMED) || new->state == NS(ASSIGNED)))
+		check_start_of(check, sim, was, is, i, node && node->state == GDR__NODE_STATE__NODE_READY);
+	if (new->state == NS(ASSIGNED) && old->state == NS(QUEUED))
+		sim_broken(sim, "2: %s was assigned and its claim not committed", new->name);
+	if (new->state == NS(REVERTING) && old->state != NS(REVERTING) &&
+	    was->state != GDR__ROLLOUT_STATE__ROLLOUT_ROLLING_BACK &&
+	    is->state != GDR__ROLLOUT_STATE__ROLLOUT_ROLLING_BACK)
+		sim_broken(sim, "7: %s goes back, and the rollout is %s", new->name, state_name(is));
+	if (new->state == NS(DONE) && old->state != NS(DONE) && host &&
+	    (host->settled_generation < new->generation || new->generation == 0))
+		sim_broken(sim, "9: %s is done at generation %llu, and was right at %llu at last", new->name,
+			   (unsigned long long)new->generation, (unsigned long long)host->settled_generation);
+	if (old->state == NS(GONE) && new->state != NS(GONE))
+		sim_broken(sim, "8: %s came back from the dead", new->name);
+}
+
+static void
+check_rollout(const struct check *check, struct sim *sim, const Gdr__RolloutRecord *was, const Gdr__RolloutRecord *is)
+{
+	if (is->version < was->version)
+		sim_broken(sim, "version %llu after %llu", (unsigned long long)is->version,
+			   (unsigned long long)was->version);
+	if (is_over(was) && !pb_equal(&was->base, &is->base))
+		sim_broken(sim, "7: a rollout that was %s has changed", state_name(was));
+	if (is->n_nodes != was->n_nodes)
+		sim_broken(sim, "its nodes are not frozen");
+	if ((is->state == GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED ||
+	     is->state == GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED_WITH_EXEMPT) &&
+	    was->state != is->state) {
+		bool any = false;
+
+		for (size_t i = 0; i < is->n_nodes; i++)
+			any = any || is->nodes[i]->state == NS(DONE);
+		if (!any)
+			sim_broken(sim, "10: it succeeded, and no node is done");
+	}
+	for (size_t i = 0; i < is->n_nodes; i++)
+		check_node(check, sim, was, is, i);
+}
+
+/* --- the fleet --------------------------------------------------------------------------------------------------------- */
+
+static const Gdr__RolloutNode *
+node_in(const Gdr__RolloutRecord *record, const char *name)
+{
+	for (size_t i = 0; record && i < record->n_nodes; i++)
+		if (strcmp(record->nodes[i]->name, name) == 0)
+			return record->nodes[i];
+	return NULL;
+}
+
+static void
+check_owner(const struct check *check, struct sim *sim, const struct host *host)
+{
+	size_t owners = 0;
+	bool explained = check->moved_by_hand;
+	const struct node *node = fleet_node(sim->fleet, host->name);
+	char now[80] = "";
+
+	for (size_t i = 0; i < check->n; i++) {
+		const Gdr__RolloutNode *in = node_in(check->before[i], host->name);
+
+		owners += in && rollout_owns(check->before[i], in);
+		explained = explained || (in && in->has_assigned_ms);
+	}
+	if (owners > 1)
+		sim_broken(sim, "8: %zu rollouts own %s", owners, host->name);
+	if (!node)
+		return;
+	if ((node->rollout != NULL) != (owners == 1))
+		sim_broken(sim, "8: %s does not know whose it is", host->name);
+	if (node->profile)
+		(void)snprintf(now, sizeof(now), "%s@%u", node->profile, node->revision);
+	if (strcmp(check->had[host - sim->hosts], now) != 0 && !explained)
+		sim_broken(sim, "4: %s was given %s by nobody", host->name, now);
+	(void)snprintf(check->had[host - sim->hosts], 80, "%s", now);
+}
+
+static void
+check_grants(struct sim *sim)
+{
+	uint32_t open = 0;
+
+	for (struct node *node = fleet_first(sim->fleet); node; node = fleet_next(sim->fleet))
+		open += node->grant_boot != NULL;
+	if (open > sim->reboot.max)
+		sim_broken(sim, "5: %u grants are open, %u may be", open, sim->reboot.max);
+}
+
+void
+check_begin(struct check *check, struct sim *sim)
+{
+	*check = (struct check){ .had = xcalloc(sim->n + 1, 80) };
+	for (size_t i = 0; i < sim->n; i++) {
+		const struct node *node = fleet_node(sim->fleet, sim->hosts[i].name);
+
+		if (node && node->profile)
+			(void)snprintf(check->had[i], 80, "%s@%u", node->profile, node->revision);
+	}
+}
+
+void
+check_turn(struct check *check, struct sim *sim, const char *const *rollouts, size_t n)
+{
+	Gdr__RolloutRecord *was[ROLLOUTS_MAX] = { NULL };
+
+	check->turns++;
+	for (size_t i = 0; i < n; i++) {
+		was[i] = i < check->n ? check->before[i] : NULL;
+		check->before[i] = record_of(sim, rollouts[i]);
+		if (!check->before[i])
+			sim_broken(sim, "rollout %s is gone", rollouts[i]);
+	}
+	check->n = n;
+	for (size_t i = 0; i < n; i++) {
+		if (was[i])
+			check_rollout(check, sim, was[i], check->before[i]);
+		pb_free((ProtobufCMessage *)was[i]);
+	}
+	for (size_t i = 0; i < sim->n; i++)
+		check_owner(check, sim, &sim->hosts[i]);
+	check_grants(sim);
+	check->moved_by_hand = false;
+}
+
+void
+check_end(struct check *check)
+{
+	for (size_t i = 0; i < check->n; i++)
+		pb_free((ProtobufCMessage *)check->before[i]);
+	free(check->had);
+}

@@ -1,0 +1,19 @@
+#pragma once
+
+/* check.h - what must always hold of rollouts, whatever happens; looked at after every turn. */
+
+#include "tests/scenario/sim.h"
+
+#define ROLLOUTS_MAX 4
+
+struct check {
+	Gdr__RolloutRecord *before[ROLLOUTS_MAX]; /* As they were after the last turn; NULL: none. */
+	size_t n;
+	char (*had)[80];    /* What each host was assigned. */
+	bool moved_by_hand; /* An operator assigned something in this turn. */
+	size_t turns;
+};
+
+void check_begin(struct check *check, struct sim *sim);
+void check_turn(struct check *check, struct sim *sim, const char *const *rollouts, size_t n);
+void check_end(struct check *check);

@@ -1,0 +1,105 @@
+#pragma once
+
+/* sim.h - a fleet in one process on virtual time: the real model, rollouts and SQLite store, and hosts that are played.
+ *
+ * All that happens follows from the seed.  A host does what its revision and its luck say; messages are lost, doubled
+ * and late, in order on each link; the model may be dropped at any moment and read back from the store, and a commit
+ * may fail at any statement. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "controller/fleet.h"
+
+#define HOSTS_MAX    2000
+#define REVISIONS    4
+#define LEASE_MS     5000
+#define LOST_MS      15000
+#define MESSAGES_MAX 8
+
+/* What a revision does to a host. */
+enum nature {
+	NATURE_LIVE,   /* Right after a moment. */
+	NATURE_REBOOT, /* Right after a reboot. */
+	NATURE_STUCK,  /* Never right. */
+	NATURE_SOUR,   /* Right, and stuck some time later. */
+	NATURE_SLOW,   /* Never done. */
+	NATURE_DEADLY, /* Its reboot never ends. */
+};
+
+struct host {
+	char name[24];
+	bool removed;
+	bool dead;
+	uint64_t dead_until_ms; /* UINT64_MAX: for good. */
+	uint64_t cut_ms;        /* When gdrd notices; 0: it has. */
+	uint64_t hello_ms;      /* When it connects again; 0: it is connected. */
+	unsigned boot;
+	uint64_t rebooting_until_ms;
+	uint64_t next_lease_ms;
+	/* On its disk. */
+	uint64_t generation;
+	char hash[64];
+	char profile[64];
+	int mode;
+	char grant[48];
+	/* What it is. */
+	enum nature nature;
+	Gdr__Outcome outcome;
+	uint64_t ready_ms; /* When the next thing happens to it; 0: nothing will. */
+	uint64_t sour_ms;
+	bool booted;                 /* Since its generation began. */
+	bool bad;                    /* Whatever is wanted of it. */
+	uint64_t settled_generation; /* The last that it was truly right at. */
+	/* On the way to gdrd, oldest first. */
+	struct {
+		uint64_t at_ms;
+		Gdr__Report *report;
+	} sent[MESSAGES_MAX];
+	size_t n_sent;
+};
+
+struct sim {
+	uint64_t seed;
+	uint64_t state; /* Of the random numbers. */
+	bool verbose;
+	uint64_t now; /* What the clock says: it may jump. */
+	uint64_t t;   /* Virtual time since the start, without jumps. */
+	char *path;
+	Gdr__GdrdConfig config;
+	Gdr__RebootLimits reboot;
+	struct zap *zap;
+	struct store *store;
+	struct keyring *keyring;
+	struct fleet *fleet;
+	struct host *hosts;
+	size_t n;
+	enum nature natures[REVISIONS + 1]; /* By revision. */
+	unsigned spread;                    /* Percent of hosts that a bad revision is bad on. */
+	unsigned loss;                      /* Percent of messages. */
+	unsigned crashes;                   /* Permille of turns; */
+	unsigned failures;                  /* of commits. */
+	unsigned deaths;                    /* Per 100,000 of host turns. */
+	struct err err;
+};
+
+uint64_t sim_random(struct sim *sim, uint64_t below);
+bool sim_chance(struct sim *sim, unsigned of, unsigned in);
+
+void sim_open(struct sim *sim); /* The model, from the store. */
+void sim_close(struct sim *sim);
+void sim_crash(struct sim *sim); /* And back: agents have to say hello again. */
+/* A turn: what hosts do and say, the model's tick, the commit, what is pushed.  False: the commit failed. */
+bool sim_turn(struct sim *sim, uint64_t ms);
+/* A request (YAML), as gdrctl would send it; committed with the next turn. */
+int sim_ask(struct sim *sim, const char *yaml, Gdr__Response **out);
+/* The same, where it must succeed. */
+void sim_do(struct sim *sim, const char *yaml);
+void sim_fail_at(int statement);
+void sim_die(struct sim *sim, struct host *host, uint64_t for_ms);
+struct host *sim_host(struct sim *sim, const char *name);
+
+/* Ends the program: says what is broken and how to play it again. */
+void sim_broken(const struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
