@@ -10,7 +10,7 @@ plan=("$profile" -l "$nodes" --canary 1 --waves "${WAVES:-10%,50%,100%}" --soak 
 	--promotion manual --on-failure rollback -m "$file")
 
 gdrctl apply -f "$file"
-gdrctl rollout plan "${plan[@]}" && exit 0 || [ $? -eq 3 ]
+if gdrctl rollout plan "${plan[@]}"; then exit 0; elif [ $? -ne 3 ]; then exit 1; fi # 3: there is something to do.
 name=$(gdrctl rollout start "${plan[@]}" -o name)
 gdrctl rollout wait "$name" --promotion
 if "$check" "$name"; then
