@@ -156,7 +156,7 @@ point_at(struct node *node, const struct reference *to)
 int
 fleet_resolve(struct fleet *fleet, const char *text, char name[64], uint32_t *revision, struct err *err)
 {
-	struct reference reference;
+	struct reference reference = { 0 };
 	int rc = resolve(fleet, text, NULL, &reference, err);
 
 	if (rc < 0)
@@ -193,7 +193,7 @@ check_profile(const Gdr__Profile *profile, struct err *err)
 static int
 check_node(struct fleet *fleet, const Gdr__Apply *apply, const Gdr__Node *node, struct err *err)
 {
-	struct reference reference;
+	struct reference reference = { 0 };
 
 	if (!node->name)
 		return err_set(err, -EINVAL, "a node without a name");

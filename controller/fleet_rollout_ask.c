@@ -132,25 +132,33 @@ count_value(Gdr__RolloutView *view, const char *label, const char *value, uint32
 	view->blast[view->n_blast++] = count;
 }
 
+static const char *
+label_of(const struct node *node, const char *label)
+{
+	return node ? PB_MAP_GET(node->document->labels, node->document->n_labels, label) : NULL;
+}
+
+static void
+count_label(const struct fleet *fleet, Gdr__RolloutView *view, const char *label, uint32_t max)
+{
+	for (size_t i = 0; i < view->record->n_nodes; i++) {
+		const Gdr__RolloutNode *in = view->record->nodes[i];
+		const struct node *node = in->has_wave ? fleet_node(fleet, in->name) : NULL;
+		const char *value = label_of(node, label);
+
+		if (value)
+			count_value(view, label, value, max);
+	}
+}
+
 static void
 count_labels(const struct fleet *fleet, Gdr__RolloutView *view)
 {
-	const Gdr__RolloutRecord *record = view->record;
+	const Gdr__Rollout *plan = view->record->plan;
 
-	for (size_t i = 0; i < record->plan->n_per_label; i++) {
-		const Gdr__Rollout__PerLabelEntry *limit = record->plan->per_label[i];
-
-		for (size_t j = 0; j < record->n_nodes; j++) {
-			const struct node *node = fleet_node(fleet, record->nodes[j]->name);
-			const char *value = node && record->nodes[j]->has_wave
-						    ? PB_MAP_GET(node->document->labels, node->document->n_labels,
-								 limit->key)
-						    : NULL;
-
-			if (value)
-				count_value(view, limit->key, value, (uint32_t)strtoul(limit->value, NULL, 10));
-		}
-	}
+	for (size_t i = 0; i < plan->n_per_label; i++)
+		count_label(fleet, view, plan->per_label[i]->key,
+			    (uint32_t)strtoul(plan->per_label[i]->value, NULL, 10));
 }
 
 /* --- plan and start --------------------------------------------------------------------------------------------------- */

@@ -50,7 +50,7 @@ rollout_share(const char *share, size_t whole, bool up)
 }
 
 void
-rollout_text(char **field, char *text)
+rollout_text(char **field, char *text) /* NOLINT(readability-non-const-parameter): it owns it from here on. */
 {
 	free(*field);
 	*field = text;

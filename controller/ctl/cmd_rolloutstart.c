@@ -80,7 +80,7 @@ static const struct {
 static void
 add_scalar(struct buf *out, const char *text, size_t len)
 {
-	auto_free char *one = strndup(text, len);
+	auto_free char *one = xasprintf("%.*s", (int)len, text);
 	bool number = len > 0 && len < 10 && strspn(one, "0123456789") == len;
 
 	/* Numbers stay numbers; text is quoted, so that it is text whatever it looks like. */
@@ -97,9 +97,9 @@ add_list(struct buf *out, const char *value, bool map)
 	for (const char *at = value; *at;) {
 		size_t len = strcspn(at, ",");
 		const char *equals = map ? memchr(at, '=', len) : NULL;
-		auto_free char *key = equals ? strndup(at, (size_t)(equals - at)) : NULL;
+		auto_free char *key = equals ? xasprintf("%.*s", (int)(equals - at), at) : NULL;
 		const char *from = equals ? equals + 1 : at;
-		auto_free char *text = strndup(from, len - (size_t)(from - at));
+		auto_free char *text = xasprintf("%.*s", (int)(len - (size_t)(from - at)), from);
 
 		if (key) {
 			buf_json(out, key);
