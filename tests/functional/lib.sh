@@ -127,7 +127,7 @@ finish() {
 		# Its whole session: what it started itself must not outlive the test.
 		kill -KILL -- "-${PID[$name]}" 2>/dev/null
 	done
-	if find "$WORK" -name '*.log' -exec grep -E -A 20 'ERROR: (Address|Leak)Sanitizer|runtime error:' {} + ; then
+	if find "$WORK" -name '*.log' -exec grep -E -A 20 'ERROR: (Address|Leak)Sanitizer|runtime error:' {} + | grep .; then
 		echo "$TEST: FAILED: a sanitizer complained; everything is kept in $WORK"
 		exit 1
 	fi
