@@ -204,7 +204,10 @@ proceed(struct sim *sim, struct host *host)
 	case NATURE_DEADLY:
 		becomes(sim, host, host->booted ? GDR__OUTCOME__OUTCOME_SETTLED : GDR__OUTCOME__OUTCOME_WANTS_REBOOT);
 		break;
-	case NATURE_SOUR: host->sour_ms = sim->t + 2000 + sim_random(sim, 20000); /* fall through */
+	case NATURE_SOUR:
+		host->sour_ms = sim->t + 2000 + sim_random(sim, 20000);
+		becomes(sim, host, GDR__OUTCOME__OUTCOME_SETTLED);
+		break;
 	default: becomes(sim, host, GDR__OUTCOME__OUTCOME_SETTLED);
 	}
 }
