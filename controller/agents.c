@@ -38,6 +38,7 @@ struct agents {
 	struct turn turn;
 	struct log_burst strangers;
 	struct log_burst garbage;
+	unsigned long dropped; /* As last logged. */
 	struct log_burst impostors;
 	struct log_burst clones;
 	struct log_burst floods;
@@ -355,6 +356,10 @@ agents_tick(struct agents *agents)
 	int64_t silent = zclock_mono() - (int64_t)agents->config->lost_after;
 	zlistx_t *dead = zlistx_new();
 
+	if (wire_dropped(agents->wire) != agents->dropped)
+		log_burst(&agents->garbage, "messages of no or several frames were dropped, %lu in all",
+			  wire_dropped(agents->wire));
+	agents->dropped = wire_dropped(agents->wire);
 	log_burst_tick(&agents->strangers);
 	log_burst_tick(&agents->garbage);
 	log_burst_tick(&agents->impostors);

@@ -43,6 +43,8 @@ struct gdrd {
 	char *enrol_at;
 	zloop_t *loop;
 	struct log_burst commit_failed;
+	struct log_burst refused;
+	unsigned long refused_before;
 };
 
 /* --- the loop -------------------------------------------------------------------------------------------------- */
@@ -67,6 +69,21 @@ end_turn(void *arg)
 		operators_flush(gdrd->operators, failed ? err.msg : NULL);
 }
 
+/* The ZAP handler only counts: its thread waits for nothing, the log's reader included. */
+static void
+log_refusals(struct gdrd *gdrd)
+{
+	unsigned long refused = zap_counts(gdrd->zap).refused;
+
+	if (refused != gdrd->refused_before)
+		log_burst(
+			&gdrd->refused,
+			"a key that nobody knows was refused, %lu times in all; `gdrctl node list --state pending` shows hosts",
+			refused);
+	gdrd->refused_before = refused;
+	log_burst_tick(&gdrd->refused);
+}
+
 static int
 on_tick(zloop_t *loop, int timer, void *arg)
 {
@@ -74,6 +91,7 @@ on_tick(zloop_t *loop, int timer, void *arg)
 
 	(void)loop;
 	(void)timer;
+	log_refusals(gdrd);
 	log_burst_tick(&gdrd->commit_failed);
 	operators_tick(gdrd->operators);
 	enrol_tick(gdrd->enrol);
@@ -131,6 +149,7 @@ open_stores(struct gdrd *gdrd, struct err *err)
 		rc = zap_self_test(err);
 	if (rc < 0)
 		return rc;
+	gdrd->refused_before = zap_counts(gdrd->zap).refused; /* The self-test's own. */
 	gdrd->keyring = keyring_new(gdrd->store, gdrd->zap);
 	return fleet_open(gdrd->store, gdrd->keyring, config, (uint64_t)zclock_time(), &gdrd->fleet, err);
 }
