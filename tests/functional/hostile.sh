@@ -30,7 +30,7 @@ expect 0 ctl node list --state pending -o wide
 says '127\.0\.0\.1'
 key=$(public_of "$WORK/evil.key")
 [ ${#key} -eq 40 ] || broken 'no public key in its file'
-expect 0 ctl node accept "$key" --name evil
+expect 0 ctl node accept --name evil -- "$key"
 bad "$WORK/evil.key" hello evil
 says '^accepted'
 
@@ -83,7 +83,7 @@ is_pending() {
 	ctl node list --state pending -o json | grep -qF "$key"
 }
 within 60 is_pending
-expect 0 ctl node accept "$key" --name n1
+expect 0 ctl node accept --name n1 -- "$key"
 expect 0 ctl node assign n1 vela-a100
 within 60 node_is n1 ready
 note 'a key that speaks from two places is reported'
