@@ -1,4 +1,4 @@
-/* cmd_event.c - gdrctl event list, watch; drift. */
+/* cmd_event.c - gdrctl event list, watch; node reboots; drift. */
 
 #include <inttypes.h>
 #include <string.h>
@@ -85,6 +85,72 @@ const struct command command_event_list = {
 			{ 0 },
 		},
 	.run = run_list,
+};
+
+/* --- node reboots --- */
+
+/* Who wanted a boot, who granted it and why, how long it took, and what it brought: the state right after it. */
+static bool
+tells_of_reboots(const Gdr__Event *event, bool *back)
+{
+	const char *kind = event->kind ? event->kind : "";
+	bool reboot = strncmp(kind, "node.reboot", 11) == 0 || strcmp(kind, "node.wants-reboot") == 0;
+	bool brought = *back && strncmp(kind, "node.", 5) == 0;
+
+	*back = strcmp(kind, "node.rebooted") == 0;
+	return reboot || brought;
+}
+
+static void
+keep_reboots(Gdr__Response *response)
+{
+	bool back = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < response->n_events; i++) {
+		Gdr__Event *event = response->events[i];
+
+		if (tells_of_reboots(event, &back))
+			response->events[n++] = event;
+		else
+			pb_free(&event->base);
+	}
+	response->n_events = n;
+}
+
+static int
+run_reboots(struct ctl *ctl, struct err *err)
+{
+	Gdr__EventQuery query = GDR__EVENT_QUERY__INIT;
+	auto_pb Gdr__Response *response = NULL;
+	const char *word = ctl->args.words[0];
+	auto_free char *object = xasprintf("node/%s", strncmp(word, "node/", 5) == 0 ? word + 5 : word);
+	int rc;
+
+	query.object = object;
+	query.has_newest = true;
+	query.newest = true;
+	query.has_limit = true;
+	query.limit = LIMIT_MAX;
+	rc = ask(ctl, &query, &response, err);
+	if (rc != 0)
+		return rc;
+	oldest_first(response);
+	keep_reboots(response);
+	output_list(ctl, &view_events, response);
+	return 0;
+}
+
+const struct command command_node_reboots = {
+	.name = "node reboots",
+	.args = "NAME",
+	.help = "a node's reboots: when and why, who granted them, how long they took, what they brought",
+	.more = "From the node's newest 1000 events.",
+	.examples = "  gdrctl node reboots n1",
+	.values = "@nodes",
+	.min = 1,
+	.max = 1,
+	.run = run_reboots,
 };
 
 /* --- watch --- */

@@ -33,7 +33,7 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		-*) answer=$global ;;
 		*) answer='apply diff export status node profile rollout event drift token user config completion help version' ;;
 		esac ;;
-	'node') answer='list show accept reject remove label hold release audit assign reboot'; return ;;
+	'node') answer='list show accept reject remove label hold release audit assign reboot reboots'; return ;;
 	'profile') answer='list show diff history'; return ;;
 	'rollout') answer='plan start list show watch wait pause resume promote abort rollback'; return ;;
 	'event') answer='list watch'; return ;;
@@ -157,6 +157,11 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		esac
 		case $3 in
 		-*) answer="$global --selector --message --yes --wait --keep-waiting" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'node reboots')
+		case $3 in
+		-*) answer="$global" ;;
 		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
 		esac ;;
 	'profile list')

@@ -85,6 +85,8 @@ complete -c gdrctl -n '__gdrctl_is "node reboot"' -l message -s m -x -d 'why, fo
 complete -c gdrctl -n '__gdrctl_is "node reboot"' -l yes -s y -d 'do not ask'
 complete -c gdrctl -n '__gdrctl_is "node reboot"' -l wait -d 'wait until the nodes are ready (--timeout: for that long)'
 complete -c gdrctl -n '__gdrctl_is "node reboot"' -l keep-waiting -d 'with --wait: also when a node is stuck'
+complete -c gdrctl -n '__gdrctl_is "node"' -a reboots -d 'a node\'s reboots: when and why, who granted them, how long they took, what they brought'
+complete -c gdrctl -n '__gdrctl_is "node reboots"' -a '(gdrctl node list -o name --timeout 2s 2>/dev/null | sed \'s|^node/||\')'
 complete -c gdrctl -n '__gdrctl_is ""' -a profile
 complete -c gdrctl -n '__gdrctl_is "profile"' -a list -d 'profiles, their newest revisions, and how many nodes have these'
 complete -c gdrctl -n '__gdrctl_is "profile"' -a show -d 'a profile as a document: its newest revision, or the one that is named'

@@ -401,6 +401,31 @@ events_oldest_first(void **state)
 }
 
 static void
+reboots_and_what_they_brought(void **state)
+{
+	struct world world = { .answers = { OK "events:\n"
+					       "- {id: 7, kind: node.ready, text: after}\n"
+					       "- {id: 1, kind: node.labelled, text: before}\n"
+					       "- {id: 2, kind: node.wants-reboot, text: staged}\n"
+					       "- {id: 3, kind: node.reboot-granted, text: reboot 1 of 2}\n"
+					       "- {id: 4, kind: node.rebooted, text: back after 43 s}\n"
+					       "- {id: 5, kind: node.stuck, text: brought}\n"
+					       "- {id: 6, kind: node.labelled, text: later}\n" } };
+
+	(void)state;
+	assert_int_equal(world_run(&world, "node reboots n1 -o json"), 0);
+	assert_has(world.asked.text, "\"object\": \"node/n1\", \"newest\": true");
+	assert_has(world.out, "staged");
+	assert_has(world.out, "reboot 1 of 2");
+	assert_has(world.out, "back after 43 s");
+	assert_has(world.out, "brought");
+	assert_has_not(world.out, "before");
+	assert_has_not(world.out, "later");
+	assert_has_not(world.out, "\"after\"");
+	world_close(&world);
+}
+
+static void
 event_watch_misses_none(void **state)
 {
 	struct world world = { .answers = { OK "events:\n" EVENT("11", "a") EVENT("12", "b"), OK, NO_ANSWER,
@@ -530,6 +555,7 @@ main(void)
 		cmocka_unit_test(a_watch_shows_what_changed),
 		cmocka_unit_test(a_watch_redraws_a_terminal),
 		cmocka_unit_test(events_oldest_first),
+		cmocka_unit_test(reboots_and_what_they_brought),
 		cmocka_unit_test(event_watch_misses_none),
 		cmocka_unit_test(drift_by_number_of_nodes),
 		cmocka_unit_test(profiles),
