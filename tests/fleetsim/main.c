@@ -24,6 +24,7 @@
 
 #define LABEL    "fleetsim"
 #define PATIENCE 60000 /* ms for any one step */
+#define MUTE_MS  20000 /* A handshake that got stuck. */
 #define HELLO_MS 2000
 #define TURN_MS  100
 #define CHUNK    500 /* Node documents an apply */
@@ -38,6 +39,7 @@ struct agent {
 	uint8_t digest[PB_DIGEST_LEN];
 	long long hello_ms;
 	long long lease_ms;
+	long long heard_ms;
 };
 
 struct sim {
@@ -233,22 +235,49 @@ take(struct sim *sim, struct agent *agent, const Gdr__ToAgent *down)
 	}
 }
 
-static void
-tend(struct sim *sim, struct agent *agent)
+static int
+connect_agent(struct sim *sim, size_t i, struct err *err)
 {
+	struct agent *agent = &sim->agents[i];
+
+	wire_close(agent->wire);
+	agent->wire = NULL;
+	agent->live = false;
+	agent->heard_ms = now_ms();
+	if (wire_connect(sim->endpoint, sim->context->server_key, &agent->key, 1000, &agent->wire, err) < 0)
+		return err->code;
+	sim->items[i] = (zmq_pollitem_t){ .socket = wire_socket(agent->wire), .events = ZMQ_POLLIN };
+	return 0;
+}
+
+/* As agent/comm.c does: silence for three leases, or a handshake that leads nowhere, ends the connection. */
+static bool
+is_silent(const struct sim *sim, const struct agent *agent, long long now)
+{
+	return now - agent->heard_ms > (agent->live ? 3LL * sim->lease : MUTE_MS) && now >= agent->hello_ms;
+}
+
+static void
+tend(struct sim *sim, size_t i)
+{
+	struct agent *agent = &sim->agents[i];
 	struct wire_frame frame;
+	struct err err = { 0 };
+	long long now = now_ms();
 
 	while (wire_recv(agent->wire, &frame) > 0) {
-		struct err err = { 0 };
 		auto_pb Gdr__ToAgent *down = (Gdr__ToAgent *)pb_unpack(&gdr__to_agent__descriptor, frame.data,
 								       frame.len, &err);
 
+		agent->heard_ms = now;
 		if (down)
 			take(sim, agent, down);
 	}
-	if (!agent->live && now_ms() >= agent->hello_ms && wire_state(agent->wire) == WIRE_UP)
+	if (is_silent(sim, agent, now) && connect_agent(sim, i, &err) < 0)
+		abort(); /* Out of sockets: there is nothing to measure any more. */
+	if (!agent->live && now >= agent->hello_ms && wire_state(agent->wire) == WIRE_UP)
 		send_hello(agent);
-	if (agent->live && now_ms() >= agent->lease_ms)
+	if (agent->live && now >= agent->lease_ms)
 		send_lease(sim, agent);
 }
 
@@ -263,7 +292,7 @@ turn_until(struct sim *sim, bool (*done)(const struct agent *agent), long long m
 		(void)zmq_poll(sim->items, (int)sim->n, 20);
 		n = 0;
 		for (size_t i = 0; i < sim->n; i++) {
-			tend(sim, &sim->agents[i]);
+			tend(sim, i);
 			n += done(&sim->agents[i]);
 		}
 		if (n == sim->n)
@@ -341,13 +370,9 @@ static int
 connect_all(struct sim *sim, struct err *err)
 {
 	sim->items = xcalloc(sim->n, sizeof(*sim->items));
-	for (size_t i = 0; i < sim->n; i++) {
-		struct agent *agent = &sim->agents[i];
-
-		if (wire_connect(sim->endpoint, sim->context->server_key, &agent->key, 1000, &agent->wire, err) < 0)
+	for (size_t i = 0; i < sim->n; i++)
+		if (connect_agent(sim, i, err) < 0)
 			return err->code;
-		sim->items[i] = (zmq_pollitem_t){ .socket = wire_socket(agent->wire), .events = ZMQ_POLLIN };
-	}
 	return 0;
 }
 
