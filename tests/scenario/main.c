@@ -313,16 +313,13 @@ play(struct schedule *schedule)
 	} while (!is_at_rest(schedule));
 }
 
-/* 'calm': gdrd neither crashes nor fails to commit. */
-static char *
-run(uint64_t seed, bool verbose, bool calm, size_t hosts, struct zap *zap, const char *folder)
+static void
+set_up(struct schedule *schedule, uint64_t seed, struct zap *zap, const char *folder)
 {
-	struct schedule schedule = { .steady = seed % 3 == 0 };
-	struct sim *sim = &schedule.sim;
+	struct sim *sim = &schedule->sim;
 
 	sim->seed = seed;
 	sim->state = seed * 0x2545f4914f6cdd1d + 1;
-	sim->verbose = verbose;
 	sim->now = 1700000000000;
 	sim->zap = zap;
 	sim->path = xasprintf("%s/gdrd.db", folder);
@@ -332,9 +329,41 @@ run(uint64_t seed, bool verbose, bool calm, size_t hosts, struct zap *zap, const
 	sim->config.lost_after = LOST_MS;
 	sim->config.reboot = &sim->reboot;
 	sim->reboot.max = 1 + (unsigned)sim_random(sim, 10);
-	sim->reboot.deadline = schedule.steady ? 200000 : 60000; /* Some reboots are slow. */
-	choose_natures(sim, schedule.steady);
+	sim->reboot.deadline = schedule->steady ? 200000 : 60000; /* Some reboots are slow. */
+	choose_natures(sim, schedule->steady);
 	sim_open(sim);
+}
+
+static void
+tear_down(struct schedule *schedule)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm", ".lock" };
+	struct sim *sim = &schedule->sim;
+
+	check_end(&schedule->check);
+	sim_close(sim);
+	for (size_t i = 0; i < sim->n; i++)
+		for (size_t j = 0; j < sim->hosts[i].n_sent; j++)
+			pb_free(&sim->hosts[i].sent[j].report->base);
+	for (size_t i = 0; i < schedule->n; i++)
+		free(schedule->names[i]);
+	for (size_t i = 0; i < 4; i++) {
+		auto_free char *file = xasprintf("%s%s", sim->path, suffixes[i]);
+
+		(void)unlink(file);
+	}
+	free(sim->hosts);
+	free(sim->path);
+}
+
+/* 'calm': gdrd neither crashes nor fails to commit. */
+static char *
+run(uint64_t seed, bool verbose, bool calm, size_t hosts, struct zap *zap, const char *folder)
+{
+	struct schedule schedule = { .steady = seed % 3 == 0, .sim.verbose = verbose };
+	struct sim *sim = &schedule.sim;
+
+	set_up(&schedule, seed, zap, folder);
 	make_fleet(&schedule, hosts ? hosts : 3 + sim_random(sim, 30));
 	check_begin(&schedule.check, sim);
 	auto_pb Gdr__Response *empty = NULL;
@@ -350,22 +379,102 @@ run(uint64_t seed, bool verbose, bool calm, size_t hosts, struct zap *zap, const
 	if (schedule.n > 0)
 		play(&schedule);
 	char *end = schedule.n > 0 ? end_of(&schedule) : xstrdup("");
-	check_end(&schedule.check);
-	sim_close(sim);
-	for (size_t i = 0; i < sim->n; i++)
-		for (size_t j = 0; j < sim->hosts[i].n_sent; j++)
-			pb_free(&sim->hosts[i].sent[j].report->base);
-	for (size_t i = 0; i < schedule.n; i++)
-		free(schedule.names[i]);
-	static const char *const suffixes[] = { "", "-wal", "-shm", ".lock" };
-	for (size_t i = 0; i < 4; i++) {
-		auto_free char *file = xasprintf("%s%s", sim->path, suffixes[i]);
-
-		(void)unlink(file);
-	}
-	free(sim->hosts);
-	free(sim->path);
+	tear_down(&schedule);
 	return end;
+}
+
+/* --- by hand ----------------------------------------------------------------------------------------------------- */
+
+static void
+start_plan(struct schedule *schedule, const char *plan)
+{
+	auto_free char *yaml = xasprintf("{rollout_start: {plan: {name: x, profile: p@2, selector: all, %s}}}", plan);
+
+	check_begin(&schedule->check, &schedule->sim);
+	sim_do(&schedule->sim, yaml);
+	(void)sim_turn(&schedule->sim, 1);
+	schedule->names[0] = xstrdup("x");
+	schedule->rollouts[0] = schedule->names[0];
+	schedule->n = 1;
+	schedule->sim.crashes = 20;
+	play(schedule);
+}
+
+static void
+expect_node(const struct schedule *schedule, const char *name, Gdr__RolloutNodeState state)
+{
+	const Gdr__RolloutRecord *record = schedule->check.before[0];
+
+	for (size_t i = 0; i < record->n_nodes; i++) {
+		const Gdr__RolloutNode *node = record->nodes[i];
+
+		if (strcmp(node->name, name) == 0 && (node->state != state || !node->why))
+			sim_broken(&schedule->sim, "%s is %s: %s", name,
+				   pbtext_enum(&gdr__rollout_node_state__descriptor, (int)node->state),
+				   node->why ? node->why : "no reason");
+	}
+}
+
+static size_t
+count_nodes(const struct schedule *schedule, Gdr__RolloutNodeState state)
+{
+	const Gdr__RolloutRecord *record = schedule->check.before[0];
+	size_t n = 0;
+
+	for (size_t i = 0; i < record->n_nodes; i++)
+		n += record->nodes[i]->state == state;
+	return n;
+}
+
+/* One dead host, one that hangs in its reboot and one that was broken before do not stop a rollout of a hundred. */
+static void
+hundred(struct zap *zap, const char *folder)
+{
+	struct schedule schedule = { .steady = true };
+	struct sim *sim = &schedule.sim;
+
+	set_up(&schedule, 1, zap, folder);
+	sim->natures[1] = NATURE_LIVE;
+	sim->natures[2] = NATURE_REBOOT;
+	make_fleet(&schedule, 100);
+	sim_die(sim, &sim->hosts[5], UINT64_MAX);
+	sim->hosts[60].hangs = true;
+	sim->hosts[7].bad = true;
+	sim->hosts[7].sour_ms = sim->t + 1;
+	for (int i = 0; i < 30; i++)
+		(void)sim_turn(sim, 1000);
+	start_plan(&schedule, "canary: 2, waves: ['50%'], soak: 5s, max_unavailable: '10', failure_budget: 1");
+	if (schedule.check.before[0]->state != GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED_WITH_EXEMPT ||
+	    count_nodes(&schedule, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_DONE) != 97)
+		sim_broken(sim, "a hundred: %s", schedule.check.before[0]->why);
+	expect_node(&schedule, "n5", GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_SKIPPED);
+	expect_node(&schedule, "n60", GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_LOST);
+	expect_node(&schedule, "n7", GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_FAILED);
+	tear_down(&schedule);
+}
+
+/* A bad revision to a thousand stops at the canary, and the fleet ends as it began. */
+static void
+thousand(struct zap *zap, const char *folder)
+{
+	struct schedule schedule = { .steady = true };
+	struct sim *sim = &schedule.sim;
+	size_t moved = 0;
+
+	set_up(&schedule, 2, zap, folder);
+	sim->natures[1] = NATURE_LIVE;
+	sim->natures[2] = NATURE_STUCK;
+	make_fleet(&schedule, 1000);
+	start_plan(&schedule, "canary: 3, waves: ['10%', '50%'], soak: 5s, on_failure: rollback");
+	const Gdr__RolloutRecord *record = schedule.check.before[0];
+	for (size_t i = 0; i < record->n_nodes; i++)
+		moved += record->nodes[i]->has_assigned_ms;
+	if (record->state != GDR__ROLLOUT_STATE__ROLLOUT_ROLLED_BACK || moved > 3)
+		sim_broken(sim, "a thousand: %zu were moved: %s", moved, record->why);
+	for (size_t i = 0; i < sim->n; i++)
+		if (strcmp(schedule.check.had[i], "p@1") != 0)
+			sim_broken(sim, "a thousand: %s is on %s", sim->hosts[i].name, schedule.check.had[i]);
+	tear_down(&schedule);
 }
 
 static void
@@ -429,6 +538,10 @@ main(int argc, char **argv)
 	if (!where || !log_init("scenario", "human") || zap_open(16, &zap, &err) < 0) {
 		(void)fprintf(stderr, "scenario: no folder, or %s\n", err.msg);
 		return 1;
+	}
+	if (count > 1) {
+		hundred(zap, where);
+		thousand(zap, where);
 	}
 	for (; played < count && (!seconds || time(NULL) - begun < seconds); played++)
 		play_seed(first + played, verbose, hosts, zap, where);

@@ -185,7 +185,7 @@ begin(struct sim *sim, struct host *host)
 	/* On some hosts a bad revision is good. */
 	if (nature > NATURE_REBOOT && luck >= sim->spread)
 		nature = NATURE_LIVE;
-	host->nature = host->bad ? NATURE_STUCK : nature;
+	host->nature = host->bad ? NATURE_STUCK : host->hangs ? NATURE_DEADLY : nature;
 	host->booted = false;
 	host->sour_ms = 0;
 	host->outcome = GDR__OUTCOME__OUTCOME_WORKING;

@@ -52,6 +52,7 @@ struct host {
 	uint64_t sour_ms;
 	bool booted;                 /* Since its generation began. */
 	bool bad;                    /* Whatever is wanted of it. */
+	bool hangs;                  /* In its next reboot. */
 	uint64_t settled_generation; /* The last that it was truly right at. */
 	/* On the way to gdrd, oldest first. */
 	struct {
