@@ -50,14 +50,15 @@ rollout_share(const char *share, size_t whole, bool up)
 }
 
 void
-rollout_text(char **field, char *text) /* NOLINT(readability-non-const-parameter): it owns it from here on. */
+rollout_text(char **field, char *text)
 {
 	free(*field);
 	*field = text;
 }
 
 void
-rollout_note_add(struct rollout_effects *out, const char *kind, char *text)
+rollout_note_add(struct rollout_effects *out, const char *kind,
+		 char *text) /* NOLINT(readability-non-const-parameter): it owns it from here on. */
 {
 	out->notes = xrealloc(out->notes, out->n_notes + 1, sizeof(*out->notes));
 	out->notes[out->n_notes++] = (struct rollout_note){ kind, text };

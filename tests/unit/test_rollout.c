@@ -1,0 +1,338 @@
+/* Links: controller */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "common/err.h"
+#include "common/mem.h"
+#include "common/pb.h"
+#include "common/pbtext.h"
+#include "controller/rollout.h"
+
+#define NODES 6
+#define NOW   1700000000000
+
+/* n0 ... n5, ready on p@1; the world is what a test makes of it. */
+struct fixture {
+	char names[NODES][4];
+	struct rollout_seen seen[NODES];
+	struct rollout_world world;
+	Gdr__Node document;
+	Gdr__RolloutRecord *record;
+};
+
+static void
+set_up(struct fixture *f)
+{
+	*f = (struct fixture){ 0 };
+	gdr__node__init(&f->document);
+	for (size_t i = 0; i < NODES; i++) {
+		(void)snprintf(f->names[i], sizeof(f->names[i]), "n%zu", i);
+		f->seen[i] = (struct rollout_seen){ .name = f->names[i],
+						    .profile = "p",
+						    .revision = 1,
+						    .last_ready = "p@1",
+						    .boot_id = "b1",
+						    .generation = 1,
+						    .state = GDR__NODE_STATE__NODE_READY,
+						    .mode = GDR__MODE__MODE_ENFORCE,
+						    .connected = true,
+						    .measured = true,
+						    .settled = true,
+						    .selected = true,
+						    .document = &f->document };
+	}
+	f->world = (struct rollout_world){ .nodes = f->seen, .n = NODES };
+}
+
+static int
+plan(struct fixture *f, const char *yaml, struct err *err)
+{
+	auto_free char *text = xasprintf("{name: x, profile: p@2, selector: all, soak: 10s%s%s}", *yaml ? ", " : "",
+					 yaml);
+	auto_pb ProtobufCMessage *message = NULL;
+	uint32_t unchanged;
+
+	if (pbtext_parse(&gdr__rollout__descriptor, "test", text, strlen(text), &message, err) < 0)
+		fail_msg("%s", err->msg);
+	return rollout_plan(&f->world, (Gdr__Rollout *)message, NOW, &f->record, &unchanged, err);
+}
+
+static void
+planned(struct fixture *f, const char *yaml)
+{
+	struct err err = { 0 };
+
+	if (plan(f, yaml, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+/* One step; the actions are done in the world: "n0>2". */
+static char *
+step(struct fixture *f, uint64_t now_ms)
+{
+	struct rollout_effects effects = { 0 };
+	struct buf out = { 0 };
+
+	rollout_step(&f->world, f->record, now_ms, &effects);
+	for (size_t i = 0; i < effects.n_actions; i++) {
+		size_t at = (size_t)(effects.actions[i].node->name[1] - '0');
+
+		f->seen[at].revision = effects.actions[i].revision;
+		f->seen[at].state = GDR__NODE_STATE__NODE_CONVERGING;
+		f->seen[at].measured = f->seen[at].settled = false;
+		buf_printf(&out, "%s%s>%u", out.len ? " " : "", effects.actions[i].node->name,
+			   effects.actions[i].revision);
+	}
+	rollout_effects_free(&effects);
+	return buf_steal(&out);
+}
+
+static void
+steps(struct fixture *f, uint64_t now_ms, const char *want)
+{
+	auto_free char *have = step(f, now_ms);
+
+	assert_string_equal(have, want);
+}
+
+static void
+settle(struct fixture *f, size_t i)
+{
+	f->seen[i].state = GDR__NODE_STATE__NODE_READY;
+	f->seen[i].measured = f->seen[i].settled = true;
+}
+
+/* The waves as text: "n0 | n1 n2 | n3". */
+static void
+waves(const struct fixture *f, const char *want)
+{
+	auto_buf struct buf have = { 0 };
+
+	for (size_t i = 0; i < f->record->n_nodes; i++) {
+		const Gdr__RolloutNode *node = f->record->nodes[i];
+		bool next = i > 0 && node->wave != f->record->nodes[i - 1]->wave;
+
+		if (node->has_wave)
+			buf_printf(&have, "%s%s%s", have.len ? " " : "", next && have.len ? "| " : "", node->name);
+	}
+	assert_string_equal(have.text ? have.text : "", want);
+}
+
+static void
+tear_down(struct fixture *f)
+{
+	pb_free((ProtobufCMessage *)f->record);
+}
+
+static void
+waves_say_how_far_they_go(void **state)
+{
+	static const struct {
+		const char *plan;
+		const char *waves;
+	} cases[] = {
+		{ "", "n0 | n1 n2 n3 n4 n5" },
+		{ "canary: 0", "n0 n1 n2 n3 n4 n5" },
+		{ "waves: ['10%', '50%', '100%']", "n0 | n1 n2 | n3 n4 n5" },
+		{ "canary: 2, waves: ['1', '4']", "n0 n1 | n2 n3 n4 n5" },
+		{ "canary: 9", "n0 n1 n2 n3 n4 n5" },
+	};
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		set_up(&f);
+		planned(&f, cases[i].plan);
+		waves(&f, cases[i].waves);
+		tear_down(&f);
+	}
+}
+
+static void
+who_is_left_out_and_who_comes_last(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	f.seen[0].state = GDR__NODE_STATE__NODE_STUCK;
+	f.seen[0].settled = false;
+	f.seen[1].mode = GDR__MODE__MODE_HOLD;
+	f.seen[2].state = GDR__NODE_STATE__NODE_LOST;
+	f.seen[3].mode = GDR__MODE__MODE_AUDIT;
+	planned(&f, "");
+	waves(&f, "n4 | n5 n0");
+	assert_int_equal(f.record->n_nodes, 6);
+	assert_int_equal(f.record->nodes[0]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_HELD);
+	assert_int_equal(f.record->nodes[1]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_SKIPPED);
+	assert_int_equal(f.record->nodes[2]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_EXEMPT);
+	assert_true(f.record->nodes[5]->baseline);
+	tear_down(&f);
+}
+
+static void
+the_canary_covers_the_hardware(void **state)
+{
+	Gdr__Inventory machines[3] = { GDR__INVENTORY__INIT, GDR__INVENTORY__INIT, GDR__INVENTORY__INIT };
+	char kernels[3][8] = { "5.15", "6.1", "6.8" };
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	for (size_t i = 0; i < 3; i++)
+		machines[i].kernel = kernels[i];
+	for (size_t i = 0; i < NODES; i++)
+		f.seen[i].inventory = &machines[i / 2];
+	planned(&f, "canary: 2");
+	waves(&f, "n0 n2 | n1 n3 n4 n5");
+	assert_int_equal(f.record->n_not_covered, 1);
+	assert_string_equal(f.record->not_covered[0], "kernel 6.8");
+	tear_down(&f);
+}
+
+static void
+no_wave_before_the_gate(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	planned(&f, "max_unavailable: '2'");
+	steps(&f, NOW, "");
+	steps(&f, NOW + 1000, "n0>2");
+	settle(&f, 0);
+	steps(&f, NOW + 2000, ""); /* Soaks. */
+	steps(&f, NOW + 11000, "");
+	f.seen[0].connected = false;
+	steps(&f, NOW + 13000, ""); /* Unknown. */
+	assert_int_equal(f.record->gates[0]->result, GDR__ROLLOUT_GATE_RESULT__GATE_UNKNOWN);
+	steps(&f, NOW + 14000, "");
+	f.seen[0].connected = true;
+	steps(&f, NOW + 15000, ""); /* Passes, */
+	assert_int_equal(f.record->gates[1]->result, GDR__ROLLOUT_GATE_RESULT__GATE_PASS);
+	steps(&f, NOW + 16000, ""); /* claims, */
+	steps(&f, NOW + 17000, "n1>2 n2>2");
+	tear_down(&f);
+}
+
+static int
+decide(struct fixture *f, Gdr__RolloutAction action, uint64_t now_ms)
+{
+	Gdr__RolloutChange change = GDR__ROLLOUT_CHANGE__INIT;
+	struct rollout_effects effects = { 0 };
+	struct err err = { 0 };
+
+	change.has_action = true;
+	change.action = action;
+	int rc = rollout_decide(f->record, &change, "user/test", now_ms, &effects, &err);
+	rollout_effects_free(&effects);
+	return rc;
+}
+
+static void
+no_clock_runs_while_it_is_paused(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	planned(&f, "node_deadline: 60s");
+	steps(&f, NOW, "");
+	steps(&f, NOW + 1000, "n0>2");
+	assert_int_equal(decide(&f, GDR__ROLLOUT_ACTION__ROLLOUT_PAUSE, NOW + 2000), 0);
+	steps(&f, NOW + 3600000, "");
+	assert_int_equal(decide(&f, GDR__ROLLOUT_ACTION__ROLLOUT_RESUME, NOW + 3602000), 0);
+	steps(&f, NOW + 3603000, "");
+	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_RUNNING);
+	for (uint64_t t = 3604000; t < 3662000; t += 1000)
+		steps(&f, NOW + t, "");
+	assert_int_equal(f.record->nodes[0]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_TIMED_OUT);
+	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_PAUSED);
+	/* What has ended stays so. */
+	assert_int_equal(decide(&f, GDR__ROLLOUT_ACTION__ROLLOUT_ABORT, NOW + 3700000), 0);
+	assert_int_equal(decide(&f, GDR__ROLLOUT_ACTION__ROLLOUT_RESUME, NOW + 3700000), -EBUSY);
+	assert_int_equal(decide(&f, GDR__ROLLOUT_ACTION__ROLLOUT_ROLLBACK, NOW + 3700000), -EBUSY);
+	tear_down(&f);
+}
+
+static void
+time_in_which_gdrd_was_away_is_no_ones(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	planned(&f, "node_deadline: 60s");
+	steps(&f, NOW, "");
+	steps(&f, NOW + 1000, "n0>2");
+	steps(&f, NOW + 7200000, ""); /* Two hours, */
+	steps(&f, NOW - 7200000, ""); /* and the clock set back. */
+	assert_int_equal(f.record->nodes[0]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_ASSIGNED);
+	settle(&f, 0);
+	steps(&f, NOW - 7199000, "");
+	assert_int_equal(f.record->nodes[0]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_DONE);
+	tear_down(&f);
+}
+
+static void
+a_failed_canary_goes_back_alone(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	planned(&f, "on_failure: rollback, failure_budget: 5");
+	steps(&f, NOW, "");
+	steps(&f, NOW + 1000, "n0>2");
+	f.seen[0].state = GDR__NODE_STATE__NODE_STUCK;
+	f.seen[0].measured = f.seen[0].stuck = true;
+	steps(&f, NOW + 2000, "");
+	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_ROLLING_BACK);
+	steps(&f, NOW + 3000, "n0>1");
+	f.seen[0].stuck = false;
+	settle(&f, 0);
+	steps(&f, NOW + 4000, "");
+	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_ROLLED_BACK);
+	tear_down(&f);
+}
+
+static void
+what_makes_no_plan(void **state)
+{
+	struct err err = { 0 };
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	assert_int_equal(plan(&f, "waves: ['50%', '10%']", &err), -EINVAL);
+	assert_int_equal(plan(&f, "per_label: {rack: '0'}", &err), -EINVAL);
+	f.seen[3].taken = true;
+	assert_int_equal(plan(&f, "", &err), -EBUSY);
+	f.seen[3].taken = false;
+	f.seen[3].state = GDR__NODE_STATE__NODE_LOST;
+	assert_int_equal(plan(&f, "unreachable: fail", &err), -EHOSTUNREACH);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(waves_say_how_far_they_go),
+		cmocka_unit_test(who_is_left_out_and_who_comes_last),
+		cmocka_unit_test(the_canary_covers_the_hardware),
+		cmocka_unit_test(no_wave_before_the_gate),
+		cmocka_unit_test(no_clock_runs_while_it_is_paused),
+		cmocka_unit_test(time_in_which_gdrd_was_away_is_no_ones),
+		cmocka_unit_test(a_failed_canary_goes_back_alone),
+		cmocka_unit_test(what_makes_no_plan),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
