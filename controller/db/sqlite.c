@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/buf.h"
 #include "common/err.h"
@@ -18,6 +19,7 @@
 #include "common/mem.h"
 #include "controller/db.h"
 
+#define LOCK_TRIES     40         /* Two seconds. */
 #define APPLICATION_ID 0x67647246 /* "gdrF" */
 #define MAX_COLUMNS    24
 #define CACHED         64 /* Prepared statements; store.c has about 30. */
@@ -385,12 +387,18 @@ settle(sqlite3 *handle, const char *file, struct err *err)
 	return migrate(handle, file, (int)answer.num, err);
 }
 
+/* A gdrd that was killed holds its lock until the last of its threads is gone: that is waited for. */
 static int
 take_lock(struct db *db, struct err *err)
 {
+	const struct timespec pause = { .tv_nsec = 50L * 1000 * 1000 };
 	auto_free char *path = xasprintf("%s.lock", db->file);
 	int rc = file_lock(path, &db->lock, err);
 
+	for (int i = 0; rc == -EBUSY && i < LOCK_TRIES; i++) {
+		(void)nanosleep(&pause, NULL);
+		rc = file_lock(path, &db->lock, err);
+	}
 	if (rc == -EBUSY)
 		return err_wrap(err, "another gdrd uses %s", db->file);
 	return rc;
