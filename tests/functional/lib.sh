@@ -97,8 +97,9 @@ spawn() {
 	disown
 }
 
+# With every thread of it: until the last is gone a killed program keeps its locks and ports.
 alive() {
-	[ -n "${PID[$1]-}" ] && grep -q '^State:.[^ZX]' "/proc/${PID[$1]}/status" 2>/dev/null
+	[ -n "${PID[$1]-}" ] && cat "/proc/${PID[$1]}"/task/*/status 2>/dev/null | grep -q '^State:.[^ZX]'
 }
 
 # stop NAME [SIGNAL]: and waits until it is gone.
