@@ -91,7 +91,7 @@ fake_nodes(db_row_fn *row, void *arg)
 
 		document.n_labels = i < 2;
 		auto_free uint8_t *data = pb_pack(&document.base, &len);
-		struct db_value columns[16] = { fake_text(names[i]), fake_text(keys[i]), fake_blob(data, len) };
+		struct db_value columns[17] = { fake_text(names[i]), fake_text(keys[i]), fake_blob(data, len) };
 		columns[3] = fake_text(i < 2 ? "p" : NULL);
 		columns[4] = fake_num(i < 2);
 		columns[5] = fake_num(2);
@@ -99,7 +99,7 @@ fake_nodes(db_row_fn *row, void *arg)
 		columns[8] = fake_num(GDR__NODE_STATE__NODE_CONVERGING);
 		columns[9] = fake_num(1);
 		columns[10] = fake_text(i < 2 ? "a" : NULL);
-		rc = row(arg, columns, 16);
+		rc = row(arg, columns, 17);
 	}
 	return rc;
 }
