@@ -89,6 +89,15 @@ run_list(struct ctl *ctl, struct err *err)
 	return rc;
 }
 
+/* " bios nic ...": what --layer takes. */
+#define HOST(name)  " " #name
+#define GUEST(name) HOST(name)
+static const char layers[] =
+#include "common/layers.def"
+	;
+#undef GUEST
+#undef HOST
+
 const struct command command_node_list = {
 	.name = "node list",
 	.args = "[NAME...]",
@@ -103,8 +112,7 @@ const struct command command_node_list = {
 			{ 0, "state", "STATE,...",
 			  "ready converging wants-reboot rebooting stuck drifted held lost unassigned new pending",
 			  "only nodes in one of these states" },
-			{ 0, "layer", "LAYER", "bios kernel hugepages pci",
-			  "only nodes where this layer is not right" },
+			{ 0, "layer", "LAYER", &layers[1], "only nodes where this layer is not right" },
 			{ 0, "item", "PATTERN", NULL, "only nodes where such an item is not right (a shell pattern)" },
 			OPTION_WATCH,
 			{ 0 },
