@@ -3,10 +3,8 @@
 #include <czmq.h>
 #include <errno.h>
 #include <libgen.h>
-#include <signal.h>
 #include <sodium.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
@@ -19,6 +17,7 @@
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
+#include "common/signals.h"
 #include "common/wire.h"
 
 #define TICK_MS       100
@@ -544,13 +543,8 @@ comm_run(const struct settings *settings)
 {
 	struct comm comm = { .settings = settings, .watch = -1, .lease_ms = 30000, .report_ms = 1000, .said = WIRE_UP };
 	struct err err = { 0 };
-	sigset_t set;
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	comm.signals = signalfd(-1, &set, SFD_CLOEXEC);
+	comm.signals = signals_to_end();
 	int rc = open_comm(&comm, &err);
 	if (rc == 0)
 		run_loop(&comm);

@@ -46,12 +46,6 @@ host_free(struct host *host)
 	free(host);
 }
 
-const char *
-host_root(const struct host *host)
-{
-	return host->root;
-}
-
 /* A descriptor or a negative errno.  A kernel without openat2(2) (before 5.6) can only be the machine itself. */
 static int
 open_in(const struct host *host, const char *path, int flags)

@@ -19,7 +19,6 @@ struct host;
 /* 'config' (may be NULL: defaults) is read for root, tools and tool_timeout, and must outlive the host. */
 struct host *host_open(const char *root, const Gdr__AgentConfig *config);
 void host_free(struct host *host);
-const char *host_root(const struct host *host); /* "/" or the directory. */
 
 bool host_exists(struct host *host, const char *path);
 /* The path by which a library that opens files itself (libpci) reaches 'path'.  NULL: it is not there, or plain

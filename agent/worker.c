@@ -3,10 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
@@ -21,6 +19,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/pb.h"
+#include "common/signals.h"
 
 struct worker {
 	const struct settings *settings;
@@ -146,13 +145,8 @@ worker_run(const struct settings *settings)
 {
 	struct worker worker = { .settings = settings, .watch = -1, .lock = -1 };
 	struct err err = { 0 };
-	sigset_t set;
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	worker.signals = signalfd(-1, &set, SFD_CLOEXEC);
+	worker.signals = signals_to_end();
 	int rc = open_worker(&worker, &err);
 	if (rc == 0) {
 		(void)sd_notify(0, "READY=1");

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 
 #include "common/buf.h"
@@ -16,6 +15,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/pbtext.h"
+#include "common/signals.h"
 #include "common/wire.h"
 #include "controller/agents.h"
 #include "controller/enrol.h"
@@ -230,15 +230,10 @@ run(struct gdrd_settings *settings)
 {
 	struct gdrd gdrd = { .settings = settings };
 	struct err err = { 0 };
-	sigset_t set;
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	zsys_handler_set(NULL);
-	zmq_pollitem_t signals = { .fd = signalfd(-1, &set, SFD_CLOEXEC), .events = ZMQ_POLLIN };
+	zmq_pollitem_t signals = { .fd = signals_to_end(), .events = ZMQ_POLLIN };
 	gdrd.loop = zloop_new();
 	int rc = open_stores(&gdrd, &err);
 	if (rc == 0)
