@@ -1,6 +1,6 @@
 #pragma once
 
-/* nccltopo_lint.h - what is wrong with a topology file, and what to do about it.  Each rule is a line of the table in
+/* nccltopo_lint.h - what is wrong with a topology file, and what to do about it.  Each rule is a row of the table in
  * nccltopo_rules.c; NCCL itself says next to nothing about a file that it misreads. */
 
 #include <stdbool.h>
@@ -40,10 +40,13 @@ enum nccltopo_severity {
 	NCCLTOPO_ERROR
 };
 
+struct nccltopo_judge;
 struct nccltopo_rule {
 	const char *id; /* "E7" */
 	enum nccltopo_severity severity;
-	const char *text;   /* What holds of a good file. */
+	const char *on; /* Elements that it looks at: "pci"; "" the file as a whole, NULL every one. */
+	void (*check)(struct nccltopo_judge *judge, const struct nccltopo_node *node); /* NULL: the parser does it. */
+	const char *text;                                                              /* What holds of a good file. */
 	const char *remedy; /* What to do where it does not. */
 };
 
@@ -63,9 +66,22 @@ struct nccltopo_findings {
 void nccltopo_lint(const char *text, size_t len, const struct nccltopo_facts *facts, struct nccltopo_findings *out);
 void nccltopo_findings_free(struct nccltopo_findings *findings);
 
-/* All rules, for those who print them. */
+/* All rules, E1 first. */
 extern const struct nccltopo_rule nccltopo_rules[];
 extern const size_t nccltopo_rules_len;
+
+/* For the rules: what they look at, and how they say what they found. */
+struct nccltopo_judge {
+	const char *text; /* The file. */
+	size_t len;
+	const struct nccltopo_node *root;
+	const struct nccltopo_facts *facts;
+	const struct nccltopo_rule *rule; /* Whose turn it is. */
+	struct nccltopo_findings *out;
+};
+/* At the node's attribute, or at the node itself if 'attr' is NULL or not there. */
+void nccltopo_find(struct nccltopo_judge *judge, const struct nccltopo_node *node, const char *attr, const char *fmt,
+		   ...) __attribute__((format(printf, 4, 5)));
 
 /* Prints them to 'out': lines "FILE:LINE:COL: error E7: TEXT; REMEDY", or with 'json' an object of file, errors,
  * warnings and findings. */

@@ -165,6 +165,8 @@ skip_comment(struct reader *reader, const struct token *start)
 {
 	char end[4] = "...";
 
+	if (start->last == '=')
+		return fail(reader, start->line, start->col, "a '=' in the first word of a comment");
 	reader->pos = start->pos + strlen("!--");
 	reader->line = start->line;
 	reader->col = start->col + (unsigned)strlen("!--");
@@ -260,14 +262,12 @@ take_tag(struct reader *reader, struct nccltopo_node **opened, struct token *clo
 	*opened = NULL;
 	for (;;) {
 		tag = find_tag(reader);
-		if (tag != TAG_OPEN)
+		if (tag == TAG_END || tag == TAG_BAD)
 			return tag;
 		if (take_token(reader, &name) == TAG_BAD)
 			return TAG_BAD;
 		if (strncmp(name.text, "!--", 3) != 0)
 			break;
-		if (name.last == '=')
-			return fail(reader, name.line, name.col, "a '=' in the first word of a comment");
 		if (skip_comment(reader, &name) == TAG_BAD)
 			return TAG_BAD;
 	}
@@ -327,13 +327,36 @@ skip_element(struct reader *reader, const struct nccltopo_node *node)
 	return TAG_CLOSE;
 }
 
-static void
-adopt(struct nccltopo_node *parent, struct nccltopo_node *child)
+/* 'child' was opened in '*in', which becomes what the reader stands in now. */
+static enum tag
+enter(struct reader *reader, struct nccltopo_node **in, struct nccltopo_node *child, enum tag tag)
 {
+	struct nccltopo_node *parent = *in;
+
 	child->parent = parent;
 	child->ignored = !known(parent->name, child->name);
 	parent->nodes = xrealloc(parent->nodes, parent->n_nodes + 1, sizeof(struct nccltopo_node *));
 	parent->nodes[parent->n_nodes++] = child;
+	if (++reader->n_nodes > NODES_MAX)
+		return fail(reader, child->line, child->col, "more than %d elements", NODES_MAX);
+	if (tag == TAG_SINGLE)
+		return tag;
+	if (child->ignored)
+		return skip_element(reader, child);
+	*in = child;
+	return tag;
+}
+
+static enum tag
+leave(struct reader *reader, struct nccltopo_node **in, const struct token *closed)
+{
+	if (!(*in)->parent)
+		return fail(reader, closed->line, closed->col, "</%.40s> closes nothing", closed->text);
+	if (strcmp(closed->text, (*in)->name) != 0)
+		return fail(reader, closed->line, closed->col, "</%.40s> closes nothing here: it stands in <%.40s>",
+			    closed->text, (*in)->name);
+	*in = (*in)->parent;
+	return TAG_CLOSE;
 }
 
 /* One tag; '*in' is the element that it stands in, before and after. */
@@ -341,33 +364,17 @@ static enum tag
 step(struct reader *reader, struct nccltopo_node **in)
 {
 	struct nccltopo_node *opened;
-	struct token closed;
+	struct token closed = { .len = 0 };
 	enum tag tag = take_tag(reader, &opened, &closed);
 
-	if (tag == TAG_BAD) {
-		nccltopo_free(opened);
-		return TAG_BAD;
-	}
-	if (tag == TAG_END)
-		return (*in)->parent ? fail(reader, (*in)->line, (*in)->col, "<%.40s> is never closed", (*in)->name)
-				     : TAG_END;
-	if (tag == TAG_CLOSE) {
-		if (strcmp(closed.text, (*in)->name) != 0 || !(*in)->parent)
-			return fail(reader, closed.line, closed.col, "</%.40s> closes nothing here%s%.40s%s",
-				    closed.text, (*in)->parent ? ": it stands in <" : "", (*in)->name,
-				    (*in)->parent ? ">" : "");
-		*in = (*in)->parent;
-		return TAG_CLOSE;
-	}
-	adopt(*in, opened);
-	if (++reader->n_nodes > NODES_MAX)
-		return fail(reader, opened->line, opened->col, "more than %d elements", NODES_MAX);
-	if (tag == TAG_SINGLE)
-		return TAG_SINGLE;
-	if (opened->ignored)
-		return skip_element(reader, opened);
-	*in = opened;
-	return TAG_OPEN;
+	if (opened && tag != TAG_BAD)
+		return enter(reader, in, opened, tag);
+	nccltopo_free(opened);
+	if (tag == TAG_CLOSE)
+		return leave(reader, in, &closed);
+	if (tag == TAG_END && (*in)->parent)
+		return fail(reader, (*in)->line, (*in)->col, "<%.40s> is never closed", (*in)->name);
+	return tag;
 }
 
 struct nccltopo_node *
