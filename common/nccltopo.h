@@ -11,8 +11,10 @@
 
 struct buf;
 
-/* As NCCL_VERSION_CODE has it. */
+/* As NCCL_VERSION_CODE has it since 2.9. */
 #define NCCLTOPO_VERSION(major, minor, patch) ((major)*10000U + (minor)*100U + (patch))
+/* "2.20" or "2.20.5"; false: it is none. */
+bool nccltopo_version(const char *text, unsigned *out);
 
 struct nccltopo_attr {
 	char *name;

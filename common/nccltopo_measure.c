@@ -72,6 +72,29 @@ nccltopo_bandwidth(const struct nccltopo_node *pci, bool *known)
 	return (double)(lanes == 0 ? 16 : lanes) * speed / 80;
 }
 
+bool
+nccltopo_version(const char *text, unsigned *out)
+{
+	unsigned part[3] = { 0 };
+	size_t n = 0;
+
+	for (const char *at = text;; at++) {
+		char *end;
+		unsigned long value = strtoul(at, &end, 10);
+
+		if (!isdigit((unsigned char)*at) || value > 99)
+			return false;
+		part[n++] = (unsigned)value;
+		at = end;
+		if (!*at)
+			break;
+		if (*at != '.' || n == 3)
+			return false;
+	}
+	*out = NCCLTOPO_VERSION(part[0], part[1], part[2]);
+	return n >= 2;
+}
+
 /* --- distance ------------------------------------------------------------------------------------------ */
 
 const char *

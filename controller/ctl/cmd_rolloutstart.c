@@ -6,7 +6,6 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-#include "common/file.h"
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
@@ -15,22 +14,9 @@
 #include "controller/ctl/rolloutshow.h"
 #include "controller/ctl/rolloutwait.h"
 
-#define FILE_MAX (1 << 20)
-
 /* --- from a document --- */
 
 static const struct pbtext_kind kinds[] = { { "Rollout", &gdr__rollout__descriptor }, { 0 } };
-
-static int
-read_stdin(struct ctl *ctl, struct buf *out, struct err *err)
-{
-	char chunk[4096];
-	size_t n;
-
-	while (out->len <= FILE_MAX && (n = fread(chunk, 1, sizeof(chunk), ctl->in)) > 0)
-		buf_add(out, chunk, n);
-	return ferror(ctl->in) ? err_set(err, -EIO, "<stdin>: read error") : 0;
-}
 
 static int
 read_document(struct ctl *ctl, const char *path, Gdr__Rollout **out, struct err *err)
@@ -38,8 +24,7 @@ read_document(struct ctl *ctl, const char *path, Gdr__Rollout **out, struct err 
 	auto_buf struct buf text = { 0 };
 	struct pbtext_document *documents = NULL;
 	size_t n = 0;
-	int rc = strcmp(path, "-") == 0 ? read_stdin(ctl, &text, err)
-					: file_read(path, FILE_MAX, &text.text, &text.len, err);
+	int rc = ctl_read(ctl, path, &text, err);
 
 	if (rc == 0)
 		rc = pbtext_parse_documents(kinds, path, text.text ? text.text : "", text.len, &documents, &n, err);

@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/file.h"
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
@@ -14,7 +15,8 @@
 #include "controller/ctl/output.h"
 #include "controller/ctl/views.h"
 
-#define CALL_MS 10000 /* For an answer, without --timeout. */
+#define CALL_MS  10000 /* For an answer, without --timeout. */
+#define FILE_MAX (16 << 20)
 
 const char *
 ctl_option(const struct ctl *ctl, const char *name)
@@ -70,6 +72,32 @@ ctl_unknown(const char *flag, const char *what, const char *word, const char *co
 	for (size_t i = 0; names[i]; i++)
 		buf_printf(&all, "%s%s", i > 0 ? ", " : "", names[i]);
 	return err_set(err, CTL_USAGE, "%sunknown %s '%s'; there are %s", flag, what, word, all.text);
+}
+
+/* --- files --- */
+
+static int
+read_stdin(struct ctl *ctl, struct buf *out, struct err *err)
+{
+	char chunk[4096];
+	size_t n;
+
+	while ((n = fread(chunk, 1, sizeof(chunk), ctl->in)) > 0) {
+		buf_add(out, chunk, n);
+		if (out->len > FILE_MAX)
+			return err_set(err, -EFBIG, "<stdin>: more than %d bytes", FILE_MAX);
+	}
+	return ferror(ctl->in) ? err_set(err, -EIO, "<stdin>: read error") : 0;
+}
+
+int
+ctl_read(struct ctl *ctl, const char *path, struct buf *out, struct err *err)
+{
+	if (strcmp(path, "-") == 0)
+		return read_stdin(ctl, out, err);
+	auto_free char *real = realpath(path, NULL);
+	return real ? file_read(real, FILE_MAX, &out->text, &out->len, err)
+		    : err_set(err, -errno, "%s: %s", path, strerror(errno));
 }
 
 /* --- requests --- */

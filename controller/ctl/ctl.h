@@ -14,6 +14,7 @@
 
 #include "proto/api.pb-c.h"
 
+struct buf;
 struct err;
 struct format;
 struct link;
@@ -103,6 +104,9 @@ bool ctl_flag(const struct ctl *ctl, const char *name);
 /* As a number from 'min' to 'max'; '*out' stays as it is if the option is absent. */
 int ctl_number(const struct ctl *ctl, const char *name, uint32_t min, uint32_t max, uint32_t *out, struct err *err);
 int ctl_duration(const struct ctl *ctl, const char *name, uint64_t *out_ms, struct err *err);
+
+/* All of a file that the operator named, "-" for stdin; links are followed.  At most 16 MiB. */
+int ctl_read(struct ctl *ctl, const char *path, struct buf *out, struct err *err);
 
 /* Asks the controller; an answer with a code other than OK becomes that error.  The caller frees '*out' with auto_pb. */
 int ctl_call(struct ctl *ctl, Gdr__Request *request, Gdr__Response **out, struct err *err);

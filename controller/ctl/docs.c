@@ -8,14 +8,11 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-#include "common/file.h"
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
 #include "controller/ctl/ctl.h"
 #include "controller/ctl/textdiff.h"
-
-#define FILE_MAX (16 << 20)
 
 static const struct pbtext_kind kinds[] = {
 	{ "Profile", &gdr__profile__descriptor },
@@ -81,33 +78,12 @@ parse(struct docs *docs, const char *file, const char *text, size_t len, struct 
 }
 
 static int
-read_stdin(struct ctl *ctl, struct docs *docs, struct err *err)
+read_file(struct ctl *ctl, struct docs *docs, const char *path, struct err *err)
 {
 	auto_buf struct buf text = { 0 };
-	char chunk[4096];
-	size_t n;
+	int rc = ctl_read(ctl, path, &text, err);
 
-	while ((n = fread(chunk, 1, sizeof(chunk), ctl->in)) > 0) {
-		buf_add(&text, chunk, n);
-		if (text.len > FILE_MAX)
-			return err_set(err, -EFBIG, "<stdin>: more than %d bytes", FILE_MAX);
-	}
-	if (ferror(ctl->in))
-		return err_set(err, -EIO, "<stdin>: read error");
-	return parse(docs, "-", text.text ? text.text : "", text.len, err);
-}
-
-static int
-read_file(struct docs *docs, const char *path, struct err *err)
-{
-	auto_free char *real = realpath(path, NULL);
-	auto_free char *text = NULL;
-	size_t len = 0;
-
-	if (!real)
-		return err_set(err, -errno, "%s: %s", path, strerror(errno));
-	int rc = file_read(real, FILE_MAX, &text, &len, err);
-	return rc == 0 ? parse(docs, path, text, len, err) : rc;
+	return rc == 0 ? parse(docs, path, text.text ? text.text : "", text.len, err) : rc;
 }
 
 static int
@@ -117,7 +93,7 @@ is_yaml(const struct dirent *entry)
 }
 
 static int
-read_folder(struct docs *docs, const char *path, struct err *err)
+read_folder(struct ctl *ctl, struct docs *docs, const char *path, struct err *err)
 {
 	struct dirent **entries = NULL;
 	int n = scandir(path, &entries, is_yaml, alphasort);
@@ -131,7 +107,7 @@ read_folder(struct docs *docs, const char *path, struct err *err)
 		auto_free char *file = xasprintf("%s/%s", path, entries[i]->d_name);
 
 		if (rc == 0)
-			rc = read_file(docs, file, err);
+			rc = read_file(ctl, docs, file, err);
 		free(entries[i]);
 	}
 	free(entries);
@@ -143,11 +119,9 @@ read_one(struct ctl *ctl, struct docs *docs, const char *path, struct err *err)
 {
 	struct stat st;
 
-	if (strcmp(path, "-") == 0)
-		return read_stdin(ctl, docs, err);
-	if (stat(path, &st) != 0)
-		return err_set(err, -errno, "%s: %s", path, strerror(errno));
-	return S_ISDIR(st.st_mode) ? read_folder(docs, path, err) : read_file(docs, path, err);
+	if (strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return read_folder(ctl, docs, path, err);
+	return read_file(ctl, docs, path, err);
 }
 
 int

@@ -10,7 +10,7 @@ __gdrctl_command() { # WORD...
 		*)
 			case $command in
 			'') command=$1 ;;
-			'node'|'profile'|'rollout'|'event'|'token'|'user'|'config') command="$command $1" ;;
+			'node'|'profile'|'rollout'|'event'|'topology'|'token'|'user'|'config') command="$command $1" ;;
 			esac ;;
 		esac
 		[ $# -gt 0 ] && shift
@@ -31,12 +31,13 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 	'')
 		case $3 in
 		-*) answer=$global ;;
-		*) answer='apply diff export status node profile rollout event drift token user config completion help version' ;;
+		*) answer='apply diff export status node profile rollout event drift topology token user config completion help version' ;;
 		esac ;;
 	'node') answer='list show accept reject remove label hold release audit assign reboot reboots'; return ;;
 	'profile') answer='list show diff history'; return ;;
 	'rollout') answer='plan start list show watch wait pause resume promote abort rollback'; return ;;
 	'event') answer='list watch'; return ;;
+	'topology') answer='lint'; return ;;
 	'token') answer='create'; return ;;
 	'user') answer='add list remove'; return ;;
 	'config') answer='view use-context get-contexts'; return ;;
@@ -324,6 +325,14 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		case $3 in
 		-*) answer="$global --selector" ;;
 		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'topology lint')
+		case $2 in
+		--nccl) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --nccl" ;;
+		*) answer=@file ;;
 		esac ;;
 	'token create')
 		case $2 in

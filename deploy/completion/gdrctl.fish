@@ -10,7 +10,7 @@ function __gdrctl_is
         else if string match -qr -- '^(--context|-c|--config|--output|-o|--timeout)$' $word
             set skip 1
         else if not string match -q -- '-*' $word
-            if test (count $command) = 0; or contains -- "$command" node profile rollout event token user config
+            if test (count $command) = 0; or contains -- "$command" node profile rollout event topology token user config
                 set -a command $word
             end
         end
@@ -176,6 +176,10 @@ complete -c gdrctl -n '__gdrctl_is "event watch"' -l after -x -d 'all events sin
 complete -c gdrctl -n '__gdrctl_is ""' -a drift -d 'which items differ, and on how many nodes; exit 3 if any does'
 complete -c gdrctl -n '__gdrctl_is "drift"' -a '(gdrctl node list -o name --timeout 2s 2>/dev/null | sed \'s|^node/||\')'
 complete -c gdrctl -n '__gdrctl_is "drift"' -l selector -s l -x -d 'nodes whose labels fit: rack=r7,gpu!=v100,canary,!old'
+complete -c gdrctl -n '__gdrctl_is ""' -a topology
+complete -c gdrctl -n '__gdrctl_is "topology"' -a lint -d 'what NCCL would make of a topology file; exit 0: no errors, 3: some'
+complete -c gdrctl -n '__gdrctl_is "topology lint"'
+complete -c gdrctl -n '__gdrctl_is "topology lint"' -l nccl -x -d 'as this version reads it; without: what every version from 2.8 takes'
 complete -c gdrctl -n '__gdrctl_is ""' -a token
 complete -c gdrctl -n '__gdrctl_is "token"' -a create -d 'a token that lets one new node in by itself'
 complete -c gdrctl -n '__gdrctl_is "token create"' -l node -x -d 'the only name that it may enrol'

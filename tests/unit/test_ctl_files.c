@@ -55,6 +55,28 @@ put(const char *name, const char *text, mode_t mode)
 	assert_int_equal(chmod(name, mode), 0);
 }
 
+/* --- topology files --- */
+
+static void
+a_topology_is_judged_without_a_controller(void **state)
+{
+	struct world world = { .in = "<system version='1'>\n  <cpu numaid=\"0\" affinity=\"0-23\"/>\n</system>\n" };
+
+	(void)state;
+	assert_int_equal(world_run(&world, "topology lint -"), CTL_UNMET);
+	assert_has(world.out, "<stdin>:1:17: warning W1: ");
+	assert_has(world.out, "<stdin>:2:19: error E7: affinity '0-23'");
+	assert_int_equal(world_run(&world, "topology lint - --nccl 2.27.3 -o json"), CTL_UNMET);
+	assert_has(world.out, "\"errors\": 1,\n  \"warnings\": 0,");
+	assert_int_equal(world_run(&world, "topology lint - --nccl new"), CTL_USAGE);
+	assert_has(world.diag, "--nccl: 'new' is no version");
+	assert_int_equal(world_run(&world, "topology lint nowhere.xml"), CTL_ERROR);
+	put("a.yaml", "<system version='1'>\n</system>\n", 0644);
+	assert_int_equal(world_run(&world, "topology lint a.yaml"), 0);
+	assert_has(world.out, "a.yaml:1:17: warning W1: ");
+	world_close(&world);
+}
+
 /* --- documents --- */
 
 static void
@@ -286,6 +308,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_topology_is_judged_without_a_controller, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(apply_sends_all_documents, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_folder_is_its_yaml_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(mistakes_are_found_before_anything_is_sent, set_up, tear_down),

@@ -281,6 +281,22 @@ links_are_as_nccl_counts(void **state)
 	}
 }
 
+static void
+versions_are_read(void **state)
+{
+	static const char *const bad[] = { "", "2", "2.", "2.20.5.1", "2.20-5", " 2.20", "-2.20", "2.200", "x" };
+	unsigned version = 0;
+
+	(void)state;
+	assert_true(nccltopo_version("2.27.3", &version));
+	assert_int_equal(version, NCCLTOPO_VERSION(2, 27, 3));
+	assert_true(nccltopo_version("2.21", &version));
+	assert_int_equal(version, 22100);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (nccltopo_version(bad[i], &version))
+			fail_msg("'%s' was taken", bad[i]);
+}
+
 int
 main(void)
 {
@@ -293,6 +309,7 @@ main(void)
 		cmocka_unit_test(trees_are_built_and_changed),
 		cmocka_unit_test(distances_are_as_nccl_counts),
 		cmocka_unit_test(sysfs_is_climbed_as_nccl_climbs),
+		cmocka_unit_test(versions_are_read),
 		cmocka_unit_test(links_are_as_nccl_counts),
 	};
 
