@@ -111,6 +111,17 @@ read_cpu(const char *cpuinfo, Gdr__Inventory *out)
 	out->cpus = cpus;
 }
 
+/* "46 bits physical, 57 bits virtual" */
+static void
+read_phys_bits(const char *cpuinfo, Gdr__Inventory *out)
+{
+	auto_free char *sizes = inventory_field(cpuinfo, "address sizes");
+	unsigned long bits = sizes ? strtoul(sizes, NULL, 10) : 0;
+
+	out->has_phys_bits = bits >= 32 && bits <= 64;
+	out->phys_bits = out->has_phys_bits ? (uint32_t)bits : 0;
+}
+
 static void
 read_memory(struct host *host, Gdr__Inventory *out)
 {
@@ -118,6 +129,50 @@ read_memory(struct host *host, Gdr__Inventory *out)
 
 	out->memory = kilobytes(meminfo, "MemTotal");
 	out->has_memory = out->memory > 0;
+}
+
+static void
+add_pages(struct host *host, const char *folder, Gdr__NumaNode *node)
+{
+	auto_free char *total = xasprintf("%s/nr_hugepages", folder);
+	auto_free char *idle = xasprintf("%s/free_hugepages", folder);
+	Gdr__HugePages *pages = xcalloc(1, sizeof(*pages));
+	struct err ignored;
+
+	gdr__huge_pages__init(pages);
+	pages->has_size = true;
+	pages->size = (uint64_t)strtoull(strrchr(folder, '-') + 1, NULL, 10) * 1024;
+	pages->has_total = host_read_u64(host, total, &pages->total, &ignored) == 0;
+	pages->has_free = host_read_u64(host, idle, &pages->free, &ignored) == 0;
+	node->hugepages = xrealloc(node->hugepages, node->n_hugepages + 1, sizeof(Gdr__HugePages *));
+	node->hugepages[node->n_hugepages++] = pages;
+}
+
+static void
+read_pages(struct host *host, const char *path, Gdr__NumaNode *node)
+{
+	auto_free char *pattern = xasprintf("%s/hugepages/hugepages-*kB", path);
+	auto_strv char **folders = host_glob(host, pattern);
+
+	for (char **folder = folders; *folder; folder++)
+		add_pages(host, *folder, node);
+}
+
+/* "10 20 20 20" */
+static void
+read_distance(struct host *host, const char *path, Gdr__NumaNode *node)
+{
+	auto_free char *file = xasprintf("%s/distance", path);
+	auto_free char *line = line_of(host, file);
+	char *end = line;
+
+	for (const char *p = line; p && *p; p = end) {
+		unsigned long distance = strtoul(p, &end, 10);
+		if (end == p)
+			return;
+		node->distance = xrealloc(node->distance, node->n_distance + 1, sizeof(uint32_t));
+		node->distance[node->n_distance++] = (uint32_t)distance;
+	}
 }
 
 static void
@@ -139,6 +194,8 @@ read_numa(struct host *host, Gdr__Inventory *out)
 		node->cpulist = line_of(host, cpulist);
 		node->memory = kilobytes(text, key);
 		node->has_memory = true;
+		read_pages(host, *path, node);
+		read_distance(host, *path, node);
 		out->numa = xrealloc(out->numa, out->n_numa + 1, sizeof(Gdr__NumaNode *));
 		out->numa[out->n_numa++] = node;
 	}
@@ -156,6 +213,7 @@ inventory_read(struct host *host, struct pci *pci, Gdr__Inventory **out, struct 
 	Gdr__Inventory *inventory = xcalloc(1, sizeof(*inventory));
 	gdr__inventory__init(inventory);
 	read_cpu(cpuinfo, inventory);
+	read_phys_bits(cpuinfo, inventory);
 	read_memory(host, inventory);
 	read_numa(host, inventory);
 	inventory->hostname = line_of(host, "/proc/sys/kernel/hostname");

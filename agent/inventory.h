@@ -18,6 +18,12 @@ void inventory_free(Gdr__Inventory *inventory);
 /* The device with this address, or NULL. */
 const Gdr__PciDevice *inventory_device(const Gdr__Inventory *inventory, const char *address);
 
+/* The bridge above, or NULL on a root bus. */
+const Gdr__PciDevice *inventory_above(const Gdr__Inventory *inventory, const Gdr__PciDevice *device);
+bool inventory_is_below(const Gdr__Inventory *inventory, const Gdr__PciDevice *bridge, const Gdr__PciDevice *device);
+/* True if there is an upstream port above both: they can reach each other without the CPU. */
+bool inventory_share_switch(const Gdr__Inventory *inventory, const Gdr__PciDevice *a, const Gdr__PciDevice *b);
+
 /* True if 'device' is a NIC's physical function that GPUs send to: it shares a switch or a root complex with one.
  * Where the machine has NVIDIA NICs (15b3), others count only below a GPU's switch: the on-board NIC for management
  * is none of this. */

@@ -10,5 +10,8 @@
  * at its end; NULL: there is none, or the data is damaged.  The caller frees. */
 char *inventory_vpd(const char *vpd, size_t len, const char *keyword);
 
+/* Memory windows, link and SR-IOV numbering of a device whose ids and kind are known. */
+void inventory_read_bars(struct host *host, Gdr__PciDevice *device);
+
 /* Fills in 'inventory->pci'. */
 void inventory_read_pci(struct host *host, struct pci *pci, Gdr__Inventory *inventory);

@@ -165,6 +165,7 @@ read_device(struct host *host, struct pci *pci, const char *address)
 	device->kind = kind_of(pci, device);
 	if (device->kind == GDR__PCI_DEVICE__KIND__NIC && !device->physfn)
 		read_nic(host, device);
+	inventory_read_bars(host, device);
 	return device;
 }
 
@@ -221,8 +222,8 @@ parent_of(const Gdr__Inventory *inventory, const struct span *spans, const char 
 	return best;
 }
 
-static const Gdr__PciDevice *
-above(const Gdr__Inventory *inventory, const Gdr__PciDevice *device)
+const Gdr__PciDevice *
+inventory_above(const Gdr__Inventory *inventory, const Gdr__PciDevice *device)
 {
 	return device->parent ? inventory_device(inventory, device->parent) : NULL;
 }
@@ -232,7 +233,7 @@ group_of(const Gdr__Inventory *inventory, const Gdr__PciDevice *device)
 {
 	const char *group = NULL;
 
-	for (const Gdr__PciDevice *up = above(inventory, device); up; up = above(inventory, up)) {
+	for (const Gdr__PciDevice *up = inventory_above(inventory, device); up; up = inventory_above(inventory, up)) {
 		if (up->kind == GDR__PCI_DEVICE__KIND__UPSTREAM_PORT)
 			return up->address;
 		if (up->kind == GDR__PCI_DEVICE__KIND__ROOT_PORT)
@@ -292,20 +293,20 @@ inventory_device(const Gdr__Inventory *inventory, const char *address)
 	return found ? *found : NULL;
 }
 
-static bool
-is_below(const Gdr__Inventory *inventory, const Gdr__PciDevice *port, const Gdr__PciDevice *device)
+bool
+inventory_is_below(const Gdr__Inventory *inventory, const Gdr__PciDevice *bridge, const Gdr__PciDevice *device)
 {
-	while ((device = above(inventory, device)))
-		if (device == port)
+	while ((device = inventory_above(inventory, device)))
+		if (device == bridge)
 			return true;
 	return false;
 }
 
-static bool
-share_switch(const Gdr__Inventory *inventory, const Gdr__PciDevice *a, const Gdr__PciDevice *b)
+bool
+inventory_share_switch(const Gdr__Inventory *inventory, const Gdr__PciDevice *a, const Gdr__PciDevice *b)
 {
-	for (const Gdr__PciDevice *up = above(inventory, a); up; up = above(inventory, up))
-		if (up->kind == GDR__PCI_DEVICE__KIND__UPSTREAM_PORT && is_below(inventory, up, b))
+	for (const Gdr__PciDevice *up = inventory_above(inventory, a); up; up = inventory_above(inventory, up))
+		if (up->kind == GDR__PCI_DEVICE__KIND__UPSTREAM_PORT && inventory_is_below(inventory, up, b))
 			return true;
 	return false;
 }
@@ -340,7 +341,7 @@ are_pair(const Gdr__Inventory *inventory, const Gdr__PciDevice *gpu, const Gdr__
 {
 	if (!is_whole(gpu, GDR__PCI_DEVICE__KIND__GPU) || !is_whole(nic, GDR__PCI_DEVICE__KIND__NIC))
 		return false;
-	if (share_switch(inventory, gpu, nic))
+	if (inventory_share_switch(inventory, gpu, nic))
 		return true;
 	return share_complex(gpu, nic) && (nic->vendor == VENDOR_MELLANOX || !has_mellanox(inventory));
 }
@@ -373,7 +374,7 @@ inventory_on_gdr_path(const Gdr__Inventory *inventory, const Gdr__PciDevice *dev
 		bool counts = is_whole(end, GDR__PCI_DEVICE__KIND__GPU)
 				      ? has_nic(inventory, end)
 				      : is_whole(end, GDR__PCI_DEVICE__KIND__NIC) && inventory_gdr_nic(inventory, end);
-		if (counts && is_below(inventory, device, end))
+		if (counts && inventory_is_below(inventory, device, end))
 			return true;
 	}
 	return false;

@@ -90,10 +90,17 @@ read_integer(const ProtobufCFieldDescriptor *field, const struct rule *rule, con
 	struct range range = range_of(field);
 	const char *text = scalar->text;
 	bool negative = text && *text == '-';
+	const char *word = rules_word(rule);
 	uint64_t value;
 
-	if (!text || scalar->quoted || !parse_digits(text + negative, &value))
-		return expected(scalar, "a number", err);
+	if (word && text && strcmp(text, word) == 0) {
+		store_number(field, RULES_WORD, out);
+		return 0;
+	}
+	if (!text || scalar->quoted || !parse_digits(text + negative, &value)) {
+		auto_free char *what = word ? xasprintf("a number or %s", word) : xstrdup("a number");
+		return expected(scalar, what, err);
+	}
 	if (errno == ERANGE)
 		return err_set(err, -ERANGE, "%.60s is too large", text);
 	if (!negative && rules_check_number(rule, value, err) < 0)

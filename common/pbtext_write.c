@@ -138,7 +138,9 @@ write_unsigned(const struct writer *to, const struct rule *rule, uint64_t value)
 {
 	auto_buf struct buf text = { 0 };
 
-	if (rule && rule->kind == RULE_BYTES)
+	if (value == RULES_WORD && rules_word(rule))
+		buf_puts(&text, rules_word(rule));
+	else if (rule && rule->kind == RULE_BYTES)
 		pbtext_bytes_print(value, &text);
 	else if (rule && rule->kind == RULE_DURATION)
 		pbtext_duration_print(value, &text);

@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/mem.h"
 #include "common/pbtext.h"
 #include "common/utf8.h"
 
@@ -24,6 +25,14 @@ rules_find(const ProtobufCMessageDescriptor *type, const char *field)
 		if (strcmp(rules[i].message, type->short_name) == 0 && strcmp(rules[i].field, field) == 0)
 			return &rules[i];
 	return NULL;
+}
+
+const char *
+rules_word(const struct rule *rule)
+{
+	if (!rule)
+		return NULL;
+	return rule->kind == RULE_OR_ALL ? "all" : rule->kind == RULE_OR_VM ? "vm" : NULL;
 }
 
 static void
@@ -45,6 +54,8 @@ rules_check_number(const struct rule *rule, uint64_t value, struct err *err)
 	if (!rule)
 		return 0;
 	bool power2 = rule->kind == RULE_POWER2;
+	if (value == RULES_WORD && rules_word(rule))
+		return 0;
 	if (value >= rule->min && value <= rule->max && (!power2 || (value & (value - 1)) == 0))
 		return 0;
 	add_number(&text, rule, value);
@@ -174,6 +185,68 @@ is_line(const char *value)
 	return true;
 }
 
+static bool
+is_template(const char *value)
+{
+	static const char node[] = "{node}";
+	const char *hole = strstr(value, node);
+
+	if (!hole)
+		return is_name(value);
+	size_t before = (size_t)(hole - value);
+	size_t after = strlen(hole) - (sizeof(node) - 1);
+	char name[64];
+
+	/* With a letter in its place the rest decides. */
+	if (before + after + 2 > sizeof(name))
+		return false;
+	memcpy(name, value, before);
+	name[before] = 'n';
+	memcpy(name + before + 1, hole + sizeof(node) - 1, after + 1);
+	return is_name(name);
+}
+
+/* 'form' has an h for each lower-case hex digit, all else stands for itself. */
+static bool
+is_formed(const char *value, const char *form)
+{
+	for (; *value && *form; value++, form++)
+		if (*form == 'h' ? !strchr("0123456789abcdef", *value) : *value != *form)
+			return false;
+	return *value == *form;
+}
+
+static bool
+is_address(const char *value)
+{
+	return is_formed(value, "hhhh:hh:hh.h");
+}
+
+static bool
+is_oui(const char *value)
+{
+	return is_formed(value, "hh:hh:hh") && strchr("02468ace", value[1]);
+}
+
+static bool
+is_cpulist(const char *value)
+{
+	return value[strspn(value, "0123456789,-")] == '\0' && value[0] >= '0' && value[0] <= '9';
+}
+
+static bool
+is_text(const char *value)
+{
+	size_t len = strlen(value);
+	char *line = memcpy(xcalloc(len + 1, 1), value, len);
+
+	for (char *p = line; (p = strpbrk(p, "\n\t"));)
+		*p = ' ';
+	bool is = is_line(line);
+	free(line);
+	return is;
+}
+
 static const struct {
 	bool (*is)(const char *value);
 	const char *what;
@@ -186,6 +259,11 @@ static const struct {
 	[RULE_HEX] = { is_hex, "a hexadecimal number" },
 	[RULE_NV] = { is_nv, "a parameter or value of a NIC (letters, digits and _, at the end [3] or (3))" },
 	[RULE_SHARE] = { is_share, "a number from 1 or a percentage such as 10%" },
+	[RULE_TEMPLATE] = { is_template, "a name (a-z, 0-9, and -._ in between) in which {node} may stand" },
+	[RULE_ADDRESS] = { is_address, "a PCI address such as 0000:3f:00.0" },
+	[RULE_OUI] = { is_oui, "the first three bytes of a MAC address such as 02:67:64" },
+	[RULE_CPULIST] = { is_cpulist, "a list of CPUs such as 0,1,48-51" },
+	[RULE_TEXT] = { is_text, "text" },
 	[RULE_LINE] = { is_line, "one line of text" },
 };
 

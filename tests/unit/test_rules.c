@@ -38,6 +38,7 @@ every_rule_names_a_field(void **state)
 		&gdr__pci_rule__descriptor,      &gdr__reboot_spec__descriptor,  &gdr__gdrd_config__descriptor,
 		&gdr__reboot_limits__descriptor, &gdr__agent_config__descriptor, &gdr__nic_rule__descriptor,
 		&gdr__nic_match__descriptor,     &gdr__nic_firmware__descriptor, &gdr__rollout__descriptor,
+		&gdr__vm_spec__descriptor,       &gdr__vm_cpu__descriptor,
 	};
 	static const char *const rules[][2] = {
 #define RULE(message, field, kind, min, max) { #message, #field },
