@@ -19,9 +19,9 @@ struct nccltopo_device {  /* One folder of /sys/bus/pci/devices. */
 	bool vf;
 };
 struct nccltopo_hca {     /* One folder of /sys/class/infiniband. */
-	const char *name; /* "mlx5_0" */
-	const char *address;
-	unsigned mbps; /* 0: not known. */
+	char name[64];    /* "mlx5_0" */
+	char address[16]; /* "": not known. */
+	unsigned mbps;    /* 0: not known. */
 };
 struct nccltopo_facts {
 	unsigned nccl; /* NCCLTOPO_VERSION(); 0: not known. */

@@ -274,7 +274,7 @@ check_net(struct nccltopo_judge *judge, const struct nccltopo_node *net)
 			nccltopo_find(judge, net, "name", "there is no RDMA device %.*s", (int)strcspn(at, "+"), at);
 			return;
 		}
-		here = here || !hca->address || strcasecmp(hca->address, busid) == 0;
+		here = here || !hca->address[0] || strcasecmp(hca->address, busid) == 0;
 		elsewhere = hca->address;
 	}
 	if (!here)
@@ -458,8 +458,7 @@ line_rate(const struct nccltopo_judge *judge, const struct nccltopo_node *pci)
 	for (size_t i = 0; nic && i < nic->n_nodes; i++)
 		mbps += (double)strtol(text_of(nic->nodes[i], "speed"), NULL, 0);
 	for (size_t i = 0; mbps == 0 && i < judge->facts->n_hcas; i++)
-		if (judge->facts->hcas[i].address &&
-		    strcasecmp(judge->facts->hcas[i].address, text_of(pci, "busid")) == 0)
+		if (strcasecmp(judge->facts->hcas[i].address, text_of(pci, "busid")) == 0)
 			mbps = judge->facts->hcas[i].mbps;
 	return known && mbps / 8000 > link ? link : mbps / 8000;
 }
