@@ -1,6 +1,5 @@
 #include "agent/nccl_facts.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,20 +90,15 @@ read_hcas(struct nccl_facts *out, struct host *host)
 static void
 read_gpus(struct nccl_facts *out, struct host *host)
 {
-	auto_strv char **paths = host_glob(host, "/proc/driver/nvidia/gpus/*");
-	size_t n = 0;
+	out->gpus = host_glob(host, "/proc/driver/nvidia/gpus/*");
+	for (char **gpu = out->gpus; *gpu; gpu++) {
+		char *address = xstrdup(last_component(*gpu));
 
-	while (paths[n])
-		n++;
-	if (n == 0)
-		return;
-	out->gpus = xcalloc(n + 1, sizeof(*out->gpus));
-	for (size_t i = 0; i < n; i++) {
-		out->gpus[i] = xstrdup(last_component(paths[i]));
-		for (char *c = out->gpus[i]; *c; c++)
-			*c = (char)tolower((unsigned char)*c);
+		free(*gpu);
+		*gpu = address;
 	}
-	out->facts.gpus = (const char *const *)out->gpus;
+	if (*out->gpus)
+		out->facts.gpus = (const char *const *)out->gpus;
 }
 
 /* "libnccl.so.2.18.3" */

@@ -29,7 +29,7 @@ struct nccltopo_facts {
 	size_t n_devices;
 	const struct nccltopo_hca *hcas;
 	size_t n_hcas;
-	const char *const *gpus; /* Bus addresses of the GPUs that the driver has, NULL at the end. */
+	const char *const *gpus; /* Bus addresses of the GPUs that the driver has, in any case, NULL at the end. */
 	const char *online;      /* CPUs: "0-47" */
 	const char *nodes;       /* NUMA nodes: "0-1" */
 	bool merge_vfs_off;      /* NCCL_IB_MERGE_VFS=0 is set for every job. */

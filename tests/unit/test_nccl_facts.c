@@ -74,7 +74,7 @@ what_is_there_is_known(void **state)
 	assert_int_equal(facts->hcas[0].mbps, 100000);
 	assert_string_equal(facts->hcas[1].address, "");
 	assert_int_equal(facts->hcas[1].mbps, 0);
-	assert_string_equal(facts->gpus[0], "0000:b7:00.0");
+	assert_string_equal(facts->gpus[0], "0000:B7:00.0");
 	assert_null(facts->gpus[1]);
 	assert_string_equal(facts->online, "0-47");
 	assert_string_equal(facts->nodes, "0-1");
