@@ -9,6 +9,7 @@
 #include "agent/journal.h"
 #include "agent/pass.h"
 #include "agent/pci.h"
+#include "agent/program.h"
 #include "agent/settings.h"
 #include "common/buf.h"
 #include "common/err.h"
@@ -20,21 +21,22 @@
 #define PROFILE_MAX (1U << 20)
 
 static int
-complain(const struct err *err)
+complain(const struct settings *settings, const struct err *err)
 {
-	(void)fprintf(stderr, "gdr-agent: %s\n", err->msg);
+	(void)fprintf(stderr, "%s: %s\n", settings->program->name, err->msg);
 	return 1;
 }
 
 /* A damaged journal was set aside and is an empty one now. */
 static int
-open_journal(const char *path, const char *boot_id, struct journal **out, struct err *err)
+open_journal(const struct settings *settings, enum converge_how how, const char *boot_id, struct journal **out,
+	     struct err *err)
 {
-	int rc = journal_open(path, boot_id, out, err);
+	int rc = journal_open(how == CONVERGE_ENFORCE ? settings->journal_file : NULL, boot_id, out, err);
 
 	if (rc != -EBADMSG)
 		return rc;
-	(void)complain(err);
+	(void)complain(settings, err);
 	*err = (struct err){ 0 };
 	return 0;
 }
@@ -163,15 +165,15 @@ look(const struct settings *settings, const struct cli_options *options, enum co
 	if (rc == 0 && how == CONVERGE_ENFORCE)
 		rc = settings_lock(settings, &lock, &err);
 	if (rc == 0)
-		rc = open_journal(how == CONVERGE_ENFORCE ? settings->journal_file : NULL, boot_id, &journal, &err);
+		rc = open_journal(settings, how, boot_id, &journal, &err);
 	if (rc == 0)
-		rc = pass_run(host, journal, desired, how, &report, &err);
+		rc = pass_run(settings->program, host, journal, desired, how, &report, &err);
 	if (rc == 0 && !print_message(&report->base, options->output))
 		print_report(report);
 	journal_free(journal);
 	host_free(host);
 	if (rc < 0 || !report)
-		return complain(&err);
+		return complain(settings, &err);
 	return report->outcome == GDR__OUTCOME__OUTCOME_SETTLED ? 0 : 3;
 }
 
@@ -185,7 +187,8 @@ int
 cli_apply(const struct settings *settings, const struct cli_options *options)
 {
 	if (strcmp(settings->config->root, "/") == 0 && geteuid() != 0) {
-		(void)fprintf(stderr, "gdr-agent: apply changes this machine and needs root (check does not)\n");
+		(void)fprintf(stderr, "%s: apply changes this machine and needs root (check does not)\n",
+			      settings->program->name);
 		return 1;
 	}
 	return look(settings, options, CONVERGE_ENFORCE);
@@ -239,7 +242,7 @@ cli_inventory(const struct settings *settings, const struct cli_options *options
 	inventory_free(inventory);
 	pci_close(pci);
 	host_free(host);
-	return rc == 0 ? 0 : complain(&err);
+	return rc == 0 ? 0 : complain(settings, &err);
 }
 
 int
@@ -249,7 +252,7 @@ cli_desired(const struct settings *settings, const struct cli_options *options)
 	struct err err = { 0 };
 
 	if (find_desired(settings, options, &desired, &err) < 0)
-		return complain(&err);
+		return complain(settings, &err);
 	(void)print_message(&desired->base, strcmp(options->output, "table") == 0 ? "yaml" : options->output);
 	return 0;
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-/* cli.h - what gdr-agent does for people, without a controller: each command reads argv after its name and
+/* cli.h - what gdr-agent and gdr-guest do for people, without a controller: each command reads argv after its name and
  * returns the exit status (0 done, 1 error, 2 usage, 3 not as wanted). */
 
 struct settings;

@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "agent/comm_user.h"
+#include "agent/program.h"
 #include "agent/settings.h"
 #include "common/err.h"
 #include "common/file.h"
@@ -31,7 +32,7 @@
 struct comm {
 	const struct settings *settings;
 	struct keypair key;
-	Gdr__JoinToken *controller; /* agents and server_key. */
+	Gdr__JoinToken *controller; /* agents, server_key, and node: who we are. */
 	struct wire *wire;
 	bool live;
 	bool met;               /* Was live on this socket. */
@@ -104,7 +105,7 @@ send_hello(struct comm *comm)
 
 	hello.has_protocol = true;
 	hello.protocol = PROTOCOL;
-	hello.node = comm->settings->node;
+	hello.node = comm->controller->node;
 	hello.version = version;
 	hello.boot_id = comm->boot_id;
 	hello.has_generation = true;
@@ -215,9 +216,9 @@ take_desired(struct comm *comm, const Gdr__Desired *desired)
 	size_t len;
 	auto_free uint8_t *data = pb_pack(&desired->base, &len);
 
-	if (!desired->node || strcmp(desired->node, comm->settings->node) != 0)
+	if (!desired->node || strcmp(desired->node, comm->controller->node) != 0)
 		(void)err_set(&err, -EPERM, "desired state of node '%s', we are '%s'",
-			      desired->node ? desired->node : "", comm->settings->node);
+			      desired->node ? desired->node : "", comm->controller->node);
 	else if (desired->generation < comm->generation)
 		(void)err_set(&err, -ESTALE, "generation %llu is older than ours, %llu",
 			      (unsigned long long)desired->generation, (unsigned long long)comm->generation);
@@ -358,7 +359,7 @@ say_state(struct comm *comm, enum wire_state state)
 	keys_fingerprint(comm->key.public_key, fingerprint);
 	if (state == WIRE_REFUSED)
 		log_warn("%s does not know our key: `gdrctl node accept %s --name %s` lets it in, or join with a token",
-			 comm->controller->agents, fingerprint, comm->settings->node);
+			 comm->controller->agents, fingerprint, comm->controller->node);
 	else if (state == WIRE_MUTE)
 		log_warn("%s: no handshake: is server_key the controller's?", comm->controller->agents);
 	else if (state == WIRE_DOWN)
@@ -442,7 +443,7 @@ overrule(char **setting, const char *with)
 	*setting = xstrdup(with);
 }
 
-/* Where and who, each: agent.yaml's word, else what `join` wrote. */
+/* Where and who, each: the settings' word, else what `join` wrote; who we are, failing that, by the machine's name. */
 static int
 find_controller(struct comm *comm, struct err *err)
 {
@@ -464,13 +465,14 @@ find_controller(struct comm *comm, struct err *err)
 	if (rc == -ENOENT)
 		return err_set(
 			err, rc,
-			"no controller is known: join one with `gdr-agent join TOKENFILE`, or set controller and "
-			"server_key in agent.yaml");
+			"no controller is known: join one with `%s join`, or set controller and server_key in %s",
+			comm->settings->program->name, comm->settings->program->config);
 	if (!message)
 		return rc;
 	Gdr__JoinToken *found = (Gdr__JoinToken *)message;
 	overrule(&found->agents, config->controller);
 	overrule(&found->server_key, config->server_key);
+	overrule(&found->node, found->node && !config->node ? NULL : comm->settings->node);
 	if (!found->agents || !keys_valid(found->server_key))
 		return err_set(err, -EINVAL, "controller: server_key: expected 40 characters of Z85");
 	comm->controller = (Gdr__JoinToken *)steal(&message);
@@ -486,7 +488,7 @@ wait_for_controller(struct comm *comm, struct err *err)
 	if (find_controller(comm, err) != -ENOENT)
 		return true;
 	log_warn("%s; waiting", err->msg);
-	(void)sd_notify(0, "READY=1\nSTATUS=waiting for gdr-agent join");
+	(void)sd_notifyf(0, "READY=1\nSTATUS=waiting for %s join", comm->settings->program->name);
 	do {
 		*err = (struct err){ 0 };
 		if (zmq_poll(&signals, 1, 1000) > 0)

@@ -8,6 +8,8 @@
  *
  * It cannot name the machine: no host.h, no layer.h. */
 
+#include "proto/wire.pb-c.h"
+
 struct err;
 struct settings;
 
@@ -16,3 +18,6 @@ int comm_run(const struct settings *settings);
 
 /* Registers this node's key with the join token in 'token_file', and remembers the controller. */
 int comm_join(const struct settings *settings, const char *token_file, struct err *err);
+
+/* A guest's way in: its key, its name and its controller are what its host gave it.  Kept as comm_join() would. */
+int comm_adopt(const struct settings *settings, const Gdr__GuestCredential *credential, struct err *err);

@@ -1,8 +1,10 @@
 #include <errno.h>
+#include <sodium.h>
 #include <string.h>
 
 #include "agent/comm.h"
 #include "agent/comm_user.h"
+#include "agent/program.h"
 #include "agent/settings.h"
 #include "common/buf.h"
 #include "common/err.h"
@@ -95,11 +97,20 @@ enrol(const struct settings *settings, const Gdr__JoinToken *token, struct keypa
 	return rc;
 }
 
+static int
+remember(const struct settings *settings, const Gdr__JoinToken *controller, struct err *err)
+{
+	auto_buf struct buf text = { 0 };
+
+	buf_printf(&text, "# Written by `%s join`.\n", settings->program->name);
+	pbtext_print(&controller->base, NULL, PBTEXT_YAML, &text);
+	return file_replace(settings->controller_file, text.text, text.len, 0600, err);
+}
+
 int
 comm_join(const struct settings *settings, const char *token_file, struct err *err)
 {
 	auto_pb Gdr__JoinToken *token = NULL;
-	auto_buf struct buf text = { 0 };
 	struct keypair key;
 	int rc = load_token(token_file, &token, err);
 
@@ -116,12 +127,32 @@ comm_join(const struct settings *settings, const char *token_file, struct err *e
 	if (rc < 0)
 		return rc;
 
-	/* The token is spent; where and who the controller is stays. */
+	/* The token is spent; where and who the controller is stays, and who we are. */
 	free(token->secret);
 	token->secret = NULL;
 	free(token->expires);
 	token->expires = NULL;
-	buf_printf(&text, "# Written by `gdr-agent join`.\n");
-	pbtext_print(&token->base, NULL, PBTEXT_YAML, &text);
-	return file_replace(settings->controller_file, text.text, text.len, 0600, err);
+	free(token->node);
+	token->node = xstrdup(settings->node);
+	return remember(settings, token, err);
+}
+
+int
+comm_adopt(const struct settings *settings, const Gdr__GuestCredential *credential, struct err *err)
+{
+	Gdr__JoinToken controller = GDR__JOIN_TOKEN__INIT;
+	struct keypair key = { 0 };
+	int rc = comm_user_become(settings->config->user, settings->config->comm_state, err);
+
+	(void)keys_public(credential->secret_key, key.public_key);
+	memcpy(key.secret_key, credential->secret_key, KEY_LEN + 1);
+	controller.node = credential->node;
+	controller.agents = credential->agents;
+	controller.server_key = credential->server_key;
+	if (rc == 0)
+		rc = keys_save(settings->key_file, &key, "this guest's key for gdrfleet, made by its host", err);
+	if (rc == 0)
+		rc = remember(settings, &controller, err);
+	sodium_memzero(&key, sizeof(key));
+	return rc;
 }

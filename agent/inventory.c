@@ -222,6 +222,7 @@ inventory_read(struct host *host, struct pci *pci, Gdr__Inventory **out, struct 
 	inventory->bios_vendor = line_of(host, "/sys/class/dmi/id/bios_vendor");
 	inventory->bios_version = line_of(host, "/sys/class/dmi/id/bios_version");
 	inventory->product = line_of(host, "/sys/class/dmi/id/product_name");
+	inventory->product_uuid = line_of(host, "/sys/class/dmi/id/product_uuid");
 	if (pci)
 		inventory_read_pci(host, pci, inventory);
 	*out = inventory;

@@ -86,7 +86,3 @@ struct named_layer {
 	const char *name;
 	const struct layer *layer;
 };
-
-/* All layers of this program, in the order of common/layers.def. */
-extern const struct named_layer layer_table[];
-extern const size_t layer_table_len;

@@ -7,6 +7,7 @@
 #include "agent/inventory.h"
 #include "agent/journal.h"
 #include "agent/pci.h"
+#include "agent/program.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/pb.h"
@@ -98,8 +99,8 @@ apply_budget(Gdr__Report *report, const struct journal *journal, const Gdr__Desi
 }
 
 int
-pass_run(struct host *host, struct journal *journal, const Gdr__Desired *desired, enum converge_how how,
-	 Gdr__Report **out, struct err *err)
+pass_run(const struct program *program, struct host *host, struct journal *journal, const Gdr__Desired *desired,
+	 enum converge_how how, Gdr__Report **out, struct err *err)
 {
 	struct machine machine = { .host = host, .journal = journal };
 	struct err pci_err = { 0 };
@@ -118,8 +119,8 @@ pass_run(struct host *host, struct journal *journal, const Gdr__Desired *desired
 
 	Gdr__Report *report = new_report(journal, desired);
 	if (desired && desired->spec) {
-		struct converge_result result = converge(&machine, journal, layer_table, layer_table_len, desired->spec,
-							 how, add_layer, report);
+		struct converge_result result = converge(&machine, journal, program->layers, program->n_layers,
+							 desired->spec, how, add_layer, report);
 		set_why(report, result.outcome, *result.why ? xstrdup(result.why) : NULL);
 		report->reboots_wanted = result.boots;
 		apply_budget(report, journal, desired);

@@ -10,10 +10,12 @@
 struct err;
 struct host;
 struct journal;
+struct program;
 
-/* 'desired' NULL or without a spec: inventory only.  The caller frees '*out' with pb_free(). */
-int pass_run(struct host *host, struct journal *journal, const Gdr__Desired *desired, enum converge_how how,
-	     Gdr__Report **out, struct err *err);
+/* Over the layers of 'program'.  'desired' NULL or without a spec: inventory only.  The caller frees '*out' with
+ * pb_free(). */
+int pass_run(const struct program *program, struct host *host, struct journal *journal, const Gdr__Desired *desired,
+	     enum converge_how how, Gdr__Report **out, struct err *err);
 
 /* This machine's boot id (32 hex digits and dashes); the caller frees it. */
 int pass_boot_id(struct host *host, char **out, struct err *err);

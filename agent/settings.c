@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 
+#include "agent/program.h"
 #include "common/err.h"
 #include "common/file.h"
 #include "common/mem.h"
@@ -12,23 +13,22 @@
 #include "common/pbtext.h"
 #include "common/wire.h"
 
-#define SETTINGS_FILE "/etc/gdrfleet/agent.yaml"
-#define SETTINGS_MAX  (256U << 10)
+#define SETTINGS_MAX (256U << 10)
 
 static int
-load_config(const char *path, Gdr__AgentConfig **out, struct err *err)
+load_config(const struct program *program, const char *path, Gdr__AgentConfig **out, struct err *err)
 {
 	auto_free char *text = NULL;
 	ProtobufCMessage *message = NULL;
 	size_t len = 0;
 	int rc;
 
-	if (!path && access(SETTINGS_FILE, F_OK) != 0) {
+	if (!path && access(program->config, F_OK) != 0) {
 		*out = xcalloc(1, sizeof(**out));
 		gdr__agent_config__init(*out);
 		return 0;
 	}
-	path = path ? path : SETTINGS_FILE;
+	path = path ? path : program->config;
 	rc = file_read(path, SETTINGS_MAX, &text, &len, err);
 	if (rc == 0)
 		rc = pbtext_parse(&gdr__agent_config__descriptor, path, text, len, &message, err);
@@ -51,14 +51,15 @@ own_node_name(void)
 }
 
 int
-settings_load(const char *path, const char *root, struct settings **out, struct err *err)
+settings_load(const struct program *program, const char *path, const char *root, struct settings **out, struct err *err)
 {
 	Gdr__AgentConfig *config = NULL;
-	int rc = load_config(path, &config, err);
+	int rc = load_config(program, path, &config, err);
 
 	if (!config)
 		return rc;
 	struct settings *settings = xcalloc(1, sizeof(*settings));
+	settings->program = program;
 	settings->config = config;
 	if (root) {
 		if (config->root != gdr__agent_config__root__default_value)
@@ -121,7 +122,8 @@ settings_lock(const struct settings *settings, int *fd, struct err *err)
 
 	if (rc == 0)
 		rc = file_lock(path, fd, err);
-	return rc == -EBUSY ? err_wrap(err, "the worker or another `gdr-agent apply` is at work here") : rc;
+	return rc == -EBUSY ? err_wrap(err, "the worker or another `%s apply` is at work here", settings->program->name)
+			    : rc;
 }
 
 int

@@ -1,6 +1,6 @@
 #pragma once
 
-/* settings.h - agent.yaml, and the few files by which the agent's two processes meet.
+/* settings.h - agent.yaml or guest.yaml, and the few files by which the agent's two processes meet.
  *
  * State flows, also between them: comm replaces COMM_STATE/desired, worker replaces STATE/report, each watches
  * the other's folder.  Nothing queues; either may crash, restart or be stopped at any moment.
@@ -16,8 +16,10 @@
 #include "proto/wire.pb-c.h"
 
 struct err;
+struct program;
 
 struct settings {
+	const struct program *program;
 	Gdr__AgentConfig *config;
 	char *node; /* config->node, or this machine's host name, as a node name. */
 	char *key_file;
@@ -27,8 +29,9 @@ struct settings {
 	char *journal_file;
 };
 
-/* 'path' NULL: /etc/gdrfleet/agent.yaml if it is there, else the defaults.  'root' not NULL overrides the setting. */
-int settings_load(const char *path, const char *root, struct settings **out, struct err *err);
+/* 'path' NULL: the program's own file if it is there, else the defaults.  'root' not NULL overrides the setting. */
+int settings_load(const struct program *program, const char *path, const char *root, struct settings **out,
+		  struct err *err);
 void settings_free(struct settings *settings);
 
 /* -ENOENT: there is none yet.  The bytes are checked (pb_check()) before they are believed. */

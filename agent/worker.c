@@ -90,7 +90,8 @@ one_pass(struct worker *worker)
 		return;
 	}
 	err = (struct err){ 0 };
-	if (pass_run(worker->host, worker->journal, desired, how_of(desired), &report, &err) < 0) {
+	if (pass_run(worker->settings->program, worker->host, worker->journal, desired, how_of(desired), &report,
+		     &err) < 0) {
 		log_error("%s", err.msg);
 		return;
 	}

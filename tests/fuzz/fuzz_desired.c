@@ -10,6 +10,7 @@
 #include "agent/host.h"
 #include "agent/journal.h"
 #include "agent/pass.h"
+#include "agent/program.h"
 #include "agent/reboot.h"
 #include "agent/settings.h"
 #include "common/buf.h"
@@ -80,7 +81,7 @@ use(const Gdr__Desired *desired)
 
 	check(journal_open(NULL, "boot-1", &journal, &err) == 0);
 	struct reboot *reboot = reboot_open(host, journal, &config);
-	check(pass_run(host, journal, desired, CONVERGE_LOOK, &report, &err) == 0);
+	check(pass_run(&gdr_agent, host, journal, desired, CONVERGE_LOOK, &report, &err) == 0);
 	bool go = reboot_judge(reboot, report, desired);
 	check(!go || (desired->may_reboot_from && strcmp(desired->may_reboot_from, "boot-1") == 0 &&
 		      desired->mode != GDR__MODE__MODE_HOLD));

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "agent/comm.h"
+#include "agent/program.h"
 #include "agent/settings.h"
 #include "tests/unit/folder.h"
 
@@ -45,7 +46,7 @@ be_comm(const char *config)
 	struct settings *settings = NULL;
 	struct err err = { 0 };
 
-	if (settings_load(config, NULL, &settings, &err) < 0) {
+	if (settings_load(&gdr_agent, config, NULL, &settings, &err) < 0) {
 		(void)fprintf(stderr, "%s\n", err.msg);
 		return 9;
 	}

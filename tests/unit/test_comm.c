@@ -214,7 +214,7 @@ on_disk(void)
 	struct settings *settings = NULL;
 	struct err err = { 0 };
 
-	assert_int_equal(settings_load(config, NULL, &settings, &err), 0);
+	assert_int_equal(settings_load(&gdr_agent, config, NULL, &settings, &err), 0);
 	int rc = settings_read_desired(settings, &desired, &err);
 	settings_free(settings);
 	assert_true(rc == 0 || rc == -ENOENT);

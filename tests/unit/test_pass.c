@@ -10,6 +10,7 @@
 #include "agent/journal.h"
 #include "agent/layer.h"
 #include "agent/pass.h"
+#include "agent/program.h"
 #include "common/pb.h"
 #include "tests/unit/tree.h"
 
@@ -59,8 +60,8 @@ apply(const struct machine *machine, const Gdr__Spec *spec, const struct item *i
 
 static const struct layer kernel = { always, inspect, apply };
 static const struct layer other = { always, inspect_blindly, apply };
-const struct named_layer layer_table[] = { { "kernel", &kernel }, { "other", &other } };
-const size_t layer_table_len = 2;
+static const struct named_layer layers[] = { { "kernel", &kernel }, { "other", &other } };
+static const struct program program = { .name = "test", .layers = layers, .n_layers = 2 };
 
 /* --- a machine ----------------------------------------------------------------------------------------------- */
 
@@ -115,7 +116,7 @@ pass(const Gdr__Desired *want, enum converge_how how)
 
 	pb_free(report ? &report->base : NULL);
 	report = NULL;
-	assert_int_equal(pass_run(host, journal, want, how, &report, &err), 0);
+	assert_int_equal(pass_run(&program, host, journal, want, how, &report, &err), 0);
 	assert_non_null(report);
 	assert_string_equal(report->boot_id, BOOT_A);
 	assert_string_equal(report->version, GDR_VERSION);
@@ -268,7 +269,7 @@ where_there_is_no_machine_there_is_no_report(void **state)
 
 	(void)state;
 	drop("/proc/cpuinfo");
-	assert_true(pass_run(host, journal, &desired, CONVERGE_ENFORCE, &report, &err) < 0);
+	assert_true(pass_run(&program, host, journal, &desired, CONVERGE_ENFORCE, &report, &err) < 0);
 	assert_null(report);
 	assert_true(err.code < 0 && *err.msg);
 }

@@ -646,7 +646,7 @@ errors_of_documents(void **state)
 		{ "kind: Node\nname: a\n---\nkind: Node\nnames: b\n",
 		  "f.yaml:5:1: unknown field 'names' in Node, did you mean 'name'?" },
 		{ "kind: Node\noverride: {kind: x}\n",
-		  "f.yaml:2:12: unknown field 'kind' in Spec, it has bios, nic, kernel, hugepages, pci, vm, reboot" },
+		  "f.yaml:2:12: unknown field 'kind' in Spec, it has bios, nic, kernel, hugepages, pci, vm, guest, reboot" },
 		{ "[a]\n", "f.yaml:1:1: document: expected a mapping, got a list" },
 		{ "x: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\nkind: Node\n",
 		  "f.yaml:1:36: more than 32 mappings and lists deep" },

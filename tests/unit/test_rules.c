@@ -14,6 +14,7 @@
 #include "proto/config.pb-c.h"
 #include "proto/rollout.pb-c.h"
 #include "proto/spec.pb-c.h"
+#include "proto/wire.pb-c.h"
 
 static void
 finds_by_message_and_field(void **state)
@@ -38,7 +39,9 @@ every_rule_names_a_field(void **state)
 		&gdr__pci_rule__descriptor,      &gdr__reboot_spec__descriptor,  &gdr__gdrd_config__descriptor,
 		&gdr__reboot_limits__descriptor, &gdr__agent_config__descriptor, &gdr__nic_rule__descriptor,
 		&gdr__nic_match__descriptor,     &gdr__nic_firmware__descriptor, &gdr__rollout__descriptor,
-		&gdr__vm_spec__descriptor,       &gdr__vm_cpu__descriptor,
+		&gdr__vm_spec__descriptor,       &gdr__vm_cpu__descriptor,       &gdr__guest_credential__descriptor,
+		&gdr__link_rule__descriptor,     &gdr__link_match__descriptor,   &gdr__link_ring__descriptor,
+		&gdr__sysctl_spec__descriptor,
 	};
 	static const char *const rules[][2] = {
 #define RULE(message, field, kind, min, max) { #message, #field },

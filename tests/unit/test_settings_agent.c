@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sys/wait.h>
 
+#include "agent/program.h"
 #include "agent/settings.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
@@ -65,7 +66,7 @@ loaded(const char *text, const char *with_root)
 	struct err err = { 0 };
 
 	put("agent.yaml", text);
-	assert_int_equal(settings_load(config, with_root, &settings, &err), 0);
+	assert_int_equal(settings_load(&gdr_agent, config, with_root, &settings, &err), 0);
 	return settings;
 }
 
@@ -154,14 +155,14 @@ mistakes_are_pointed_at(void **state)
 		struct err err = { 0 };
 
 		put("agent.yaml", table[i].text);
-		assert_true(settings_load(config, NULL, &settings, &err) < 0);
+		assert_true(settings_load(&gdr_agent, config, NULL, &settings, &err) < 0);
 		assert_null(settings);
 		if (!strstr(err.msg, table[i].why))
 			fail_msg("'%s' does not hold '%s'", err.msg, table[i].why);
 	}
 	struct settings *settings = NULL;
 	struct err err = { 0 };
-	assert_int_equal(settings_load("/nowhere/agent.yaml", NULL, &settings, &err), -ENOENT);
+	assert_int_equal(settings_load(&gdr_agent, "/nowhere/agent.yaml", NULL, &settings, &err), -ENOENT);
 	assert_non_null(strstr(err.msg, "/nowhere/agent.yaml"));
 }
 
@@ -469,7 +470,7 @@ apply_waits_for_nobody(void **state)
 	assert_int_equal(ran.status, 3);
 	assert_string_equal(ran.err, "");
 	/* While the worker is there it is the one. */
-	assert_int_equal(settings_load(config, NULL, &settings, &err), 0);
+	assert_int_equal(settings_load(&gdr_agent, config, NULL, &settings, &err), 0);
 	assert_int_equal(settings_lock(settings, &fd, &err), 0);
 	auto_ran struct ran busy = RUN("--config", config, "--profile", profile, "apply");
 	assert_says(&busy, 1, "held by pid");

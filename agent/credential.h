@@ -1,0 +1,20 @@
+#pragma once
+
+/* credential.h - a guest's credential, as its host put it into the VM's definition.
+ *
+ * Read by `gdr-guest join` alone, as root: SMBIOS tables are nobody else's to read. */
+
+#include <stddef.h>
+
+#include "proto/wire.pb-c.h"
+
+struct err;
+struct host;
+
+/* From 'file'; where it is NULL, from systemd's $CREDENTIALS_DIRECTORY, else from SMBIOS.  -ENOENT: there is none.  The
+ * keys are valid and belong together.  The caller frees '*out' with credential_free(), which wipes it. */
+int credential_read(struct host *host, const char *file, Gdr__GuestCredential **out, struct err *err);
+void credential_free(Gdr__GuestCredential *credential);
+
+/* The credential among the OEM strings of one SMBIOS structure, or NULL; the caller frees. */
+char *credential_in_smbios(const char *raw, size_t len);

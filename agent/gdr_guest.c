@@ -1,0 +1,63 @@
+/* gdr_guest.c - what gdr-guest is: the layers of a guest, and its commands. */
+
+#include <stdio.h>
+
+#include "agent/comm.h"
+#include "agent/credential.h"
+#include "agent/host.h"
+#include "agent/layer.h"
+#include "agent/program.h"
+#include "agent/settings.h"
+#include "common/err.h"
+
+#define HOST(name)
+
+#define GUEST(name) extern const struct layer layer_##name;
+#include "common/layers.def"
+#undef GUEST
+
+#define GUEST(name) { #name, &layer_##name },
+static const struct named_layer layers[] = {
+#include "common/layers.def"
+};
+#undef GUEST
+
+static int
+join(const struct settings *settings, const struct arguments *arguments)
+{
+	struct host *host = host_open(settings->config->root, settings->config);
+	Gdr__GuestCredential *credential = NULL;
+	struct err err = { 0 };
+	int rc = credential_read(host, arguments->operand, &credential, &err);
+
+	host_free(host);
+	if (credential)
+		rc = comm_adopt(settings, credential, &err);
+	if (rc < 0)
+		(void)fprintf(stderr, "gdr-guest: %s\n", err.msg);
+	else
+		(void)printf("joined as %s\n", credential->node);
+	credential_free(credential);
+	return rc < 0 ? 1 : 0;
+}
+
+static const struct command commands[] = {
+	{ "worker", "the root half of the daemon: converges this guest", command_worker, NULL },
+	{ "comm", "the unprivileged half: talks to the controller", command_comm, NULL },
+	{ "join", "take the credential of the VM's definition, or of a file: join [FILE]", join, "[FILE]" },
+	{ "check", "compare this guest with what is wanted; changes nothing", command_check, NULL },
+	{ "apply", "one pass that puts right what it may; never reboots", command_apply, NULL },
+	{ "inventory", "what this guest is made of", command_inventory, NULL },
+	{ "desired", "what is wanted of this guest", command_desired, NULL },
+	{ 0 },
+};
+
+const struct program gdr_guest = {
+	.name = "gdr-guest",
+	.config = "/etc/gdrfleet/guest.yaml",
+	.examples = "  gdr-guest check --profile /usr/share/gdrfleet/profiles/vela-a100.yaml\n"
+		    "  gdr-guest inventory -o json\n",
+	.layers = layers,
+	.n_layers = sizeof(layers) / sizeof(layers[0]),
+	.commands = commands,
+};
