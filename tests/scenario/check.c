@@ -10,16 +10,17 @@
 #define NS(name) GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_##name
 
 static Gdr__RolloutRecord *
-record_of(struct sim *sim, const char *name)
+record_of(struct sim *sim, char *name)
 {
-	auto_free char *yaml = xasprintf("{rollouts: {name: %s}}", name);
-	auto_pb Gdr__Response *answer = NULL;
-	bool verbose = sim->verbose;
+	auto_pb Gdr__Response *answer = xcalloc(1, sizeof(*answer));
+	const struct ask ask = { .actor = "user/scenario", .now_ms = sim->now, .answer = answer };
+	Gdr__RolloutQuery query = GDR__ROLLOUT_QUERY__INIT;
 
-	sim->verbose = false;
-	int rc = sim_ask(sim, yaml, &answer);
-	sim->verbose = verbose;
-	return rc == 0 ? steal(&answer->rollouts[0]->record) : NULL;
+	gdr__response__init(answer);
+	query.name = name;
+	if (fleet_query_rollouts(sim->fleet, &ask, &query, &sim->err) < 0)
+		sim_broken(sim, "rollout %s is gone", name);
+	return steal(&answer->rollouts[0]->record);
 }
 
 static const char *
@@ -67,22 +68,30 @@ is_baseline(const Gdr__RolloutRecord *record, const char *name)
 	return false;
 }
 
-static bool
-is_moving(const struct check *check, const char *name)
+static const Gdr__RolloutNode *
+node_in(const struct check *check, size_t rollout, size_t host)
 {
-	for (size_t i = 0; i < check->n; i++)
-		for (size_t j = 0;
-		     check->before[i] && rollout_is_active(check->before[i]) && j < check->before[i]->n_nodes; j++)
-			if (strcmp(check->before[i]->nodes[j]->name, name) == 0 &&
-			    rollout_is_moving(check->before[i]->nodes[j]))
-				return true;
+	size_t place = check->place[rollout][host];
+
+	return place ? check->before[rollout]->nodes[place - 1] : NULL;
+}
+
+static bool
+is_moving(const struct check *check, size_t host)
+{
+	for (size_t i = 0; i < check->n; i++) {
+		const Gdr__RolloutNode *in = node_in(check, i, host);
+
+		if (in && rollout_is_active(check->before[i]) && rollout_is_moving(in))
+			return true;
+	}
 	return false;
 }
 
 static bool
-is_away(const struct check *check, const Gdr__RolloutRecord *record, const struct node *node)
+is_away(const struct check *check, struct sim *sim, const Gdr__RolloutRecord *record, const struct node *node)
 {
-	if (is_moving(check, node->name))
+	if (is_moving(check, (size_t)(sim_host(sim, node->name) - sim->hosts)))
 		return true;
 	return node->state != GDR__NODE_STATE__NODE_READY && node->state != GDR__NODE_STATE__NODE_UNASSIGNED &&
 	       node->state != GDR__NODE_STATE__NODE_NEW && !is_baseline(record, node->name);
@@ -102,7 +111,7 @@ check_away(const struct check *check, struct sim *sim, const Gdr__RolloutRecord 
 	for (struct node *node = fleet_first(sim->fleet); node; node = fleet_next(sim->fleet)) {
 		const char *of = PB_MAP_GET(node->document->labels, node->document->n_labels, "rack");
 
-		if (!is_away(check, record, node))
+		if (!is_away(check, sim, record, node))
 			continue;
 		away++;
 		in_rack += rack && of && strcmp(rack, of) == 0;
@@ -187,15 +196,6 @@ check_rollout(const struct check *check, struct sim *sim, const Gdr__RolloutReco
 
 /* --- the fleet --------------------------------------------------------------------------------------------------------- */
 
-static const Gdr__RolloutNode *
-node_in(const Gdr__RolloutRecord *record, const char *name)
-{
-	for (size_t i = 0; record && i < record->n_nodes; i++)
-		if (strcmp(record->nodes[i]->name, name) == 0)
-			return record->nodes[i];
-	return NULL;
-}
-
 static void
 check_owner(const struct check *check, struct sim *sim, const struct host *host)
 {
@@ -205,7 +205,7 @@ check_owner(const struct check *check, struct sim *sim, const struct host *host)
 	char now[80] = "";
 
 	for (size_t i = 0; i < check->n; i++) {
-		const Gdr__RolloutNode *in = node_in(check->before[i], host->name);
+		const Gdr__RolloutNode *in = node_in(check, i, (size_t)(host - sim->hosts));
 
 		owners += in && rollout_owns(check->before[i], in);
 		explained = explained || (in && in->has_assigned_ms);
@@ -246,17 +246,27 @@ check_begin(struct check *check, struct sim *sim)
 	}
 }
 
+/* Which nodes are in it is settled when it starts. */
+static size_t *
+places(struct sim *sim, const Gdr__RolloutRecord *record)
+{
+	size_t *places = xcalloc(sim->n + 1, sizeof(*places));
+
+	for (size_t i = 0; i < record->n_nodes; i++)
+		places[sim_host(sim, record->nodes[i]->name) - sim->hosts] = i + 1;
+	return places;
+}
+
 void
-check_turn(struct check *check, struct sim *sim, const char *const *rollouts, size_t n)
+check_turn(struct check *check, struct sim *sim, char *const *rollouts, size_t n)
 {
 	Gdr__RolloutRecord *was[ROLLOUTS_MAX] = { NULL };
 
-	check->turns++;
 	for (size_t i = 0; i < n; i++) {
 		was[i] = i < check->n ? check->before[i] : NULL;
 		check->before[i] = record_of(sim, rollouts[i]);
-		if (!check->before[i])
-			sim_broken(sim, "rollout %s is gone", rollouts[i]);
+		if (!was[i])
+			check->place[i] = places(sim, check->before[i]);
 	}
 	check->n = n;
 	for (size_t i = 0; i < n; i++) {
@@ -273,7 +283,9 @@ check_turn(struct check *check, struct sim *sim, const char *const *rollouts, si
 void
 check_end(struct check *check)
 {
-	for (size_t i = 0; i < check->n; i++)
+	for (size_t i = 0; i < check->n; i++) {
 		pb_free((ProtobufCMessage *)check->before[i]);
+		free(check->place[i]);
+	}
 	free(check->had);
 }

@@ -9,11 +9,11 @@
 struct check {
 	Gdr__RolloutRecord *before[ROLLOUTS_MAX]; /* As they were after the last turn; NULL: none. */
 	size_t n;
-	char (*had)[80];    /* What each host was assigned. */
-	bool moved_by_hand; /* An operator assigned something in this turn. */
-	size_t turns;
+	size_t *place[ROLLOUTS_MAX]; /* Of each host in it, from 1; 0: it is not. */
+	char (*had)[80];             /* What each host was assigned. */
+	bool moved_by_hand;          /* An operator assigned something in this turn. */
 };
 
 void check_begin(struct check *check, struct sim *sim);
-void check_turn(struct check *check, struct sim *sim, const char *const *rollouts, size_t n);
+void check_turn(struct check *check, struct sim *sim, char *const *rollouts, size_t n);
 void check_end(struct check *check);

@@ -8,12 +8,10 @@
 #include "common/keys.h"
 #include "common/mem.h"
 #include "common/pbtext.h"
-#include "controller/db.h"
 #include "controller/keyring.h"
 #include "controller/store.h"
 #include "controller/zap.h"
-
-extern const struct db_driver db_sqlite;
+#include "tests/scenario/disk.h"
 
 uint64_t
 sim_random(struct sim *sim, uint64_t below)
@@ -41,39 +39,22 @@ sim_broken(const struct sim *sim, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	(void)fprintf(stderr, "\nto play it again: scenario --seed %llu --verbose\n", (unsigned long long)sim->seed);
+	(void)fprintf(stderr, "\nto play it again: scenario --seed %llu", (unsigned long long)sim->seed);
+	if (sim->n_given)
+		(void)fprintf(stderr, " --hosts %zu", sim->n_given);
+	if (sim->crash_turn)
+		(void)fprintf(stderr, " --turn %llu --moment %d", (unsigned long long)sim->crash_turn,
+			      (int)sim->crash_moment);
+	(void)fprintf(stderr, " --verbose\n");
 	exit(1);
 }
 
-/* --- the store, which may fail ----------------------------------------------------------------------------------- */
-
-static int fail_at;
-
-void
-sim_fail_at(int statement)
-{
-	fail_at = statement;
-}
-
-static int
-exec(struct db *db, const char *sql, const struct db_value *args, size_t n_args, db_row_fn *row, void *arg,
-     struct err *err)
-{
-	if (strcmp(sql, "ROLLBACK") != 0 && strncmp(sql, "SELECT", 6) != 0 && fail_at > 0 && --fail_at == 0)
-		return err_set(err, -EIO, "the disk is full");
-	return db_sqlite.exec(db, sql, args, n_args, row, arg, err);
-}
+/* --- the model ------------------------------------------------------------------------------------------------------ */
 
 void
 sim_open(struct sim *sim)
 {
-	static struct db_driver driver;
-	struct db_driver faulty = db_sqlite;
-
-	faulty.exec = exec;
-	driver = faulty;
-	fail_at = 0;
-	if (store_open_with(&driver, sim->path, &sim->store, &sim->err) < 0)
+	if (store_open_with(&disk_driver, sim->path, &sim->store, &sim->err) < 0)
 		sim_broken(sim, "%s", sim->err.msg);
 	sim->keyring = keyring_new(sim->store, sim->zap);
 	if (fleet_open(sim->store, sim->keyring, &sim->config, sim->now, &sim->fleet, &sim->err) < 0)
@@ -93,10 +74,9 @@ sim_close(struct sim *sim)
 struct host *
 sim_host(struct sim *sim, const char *name)
 {
-	for (size_t i = 0; i < sim->n; i++)
-		if (strcmp(sim->hosts[i].name, name) == 0)
-			return &sim->hosts[i];
-	return NULL;
+	size_t i = strtoul(name + 1, NULL, 10); /* "n7" */
+
+	return i < sim->n ? &sim->hosts[i] : NULL;
 }
 
 static void
@@ -124,10 +104,13 @@ sim_die(struct sim *sim, struct host *host, uint64_t for_ms)
 	drop_sent(host);
 }
 
-void
-sim_crash(struct sim *sim)
+/* And back: agents have to say hello again. */
+static void
+crash(struct sim *sim)
 {
 	sim_close(sim);
+	if (sim_chance(sim, 1, 20))
+		disk_close();
 	sim_open(sim);
 	for (size_t i = 0; i < sim->n; i++)
 		disconnect(sim, &sim->hosts[i]);
@@ -362,32 +345,60 @@ push(struct sim *sim, const struct node *node)
 		reboot(sim, host);
 }
 
+static enum moment
+choose_moment(struct sim *sim)
+{
+	sim->turns++;
+	if (sim->crash_turn)
+		return sim->turns == sim->crash_turn ? sim->crash_moment : MOMENT_NEVER;
+	return sim_chance(sim, sim->crashes, 1000) ? (enum moment)(1 + sim_random(sim, MOMENTS - 1)) : MOMENT_NEVER;
+}
+
+static bool
+commit(struct sim *sim, bool dies)
+{
+	struct err err = { 0 };
+
+	disk_full(sim->t < sim->full_until_ms);
+	if (dies || sim_chance(sim, sim->failures, 1000))
+		disk_fail_at(1 + (int)sim_random(sim, 12));
+	bool done = fleet_commit(sim->fleet, &err) == 0;
+	disk_fail_at(0);
+	disk_full(false);
+	return done;
+}
+
+static void
+send(struct sim *sim, bool committed)
+{
+	size_t n;
+	struct node **touched = fleet_touched(sim->fleet, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		bool wanted = touched[i]->push;
+
+		touched[i]->push = touched[i]->acknowledge = false;
+		if (committed && wanted)
+			push(sim, touched[i]);
+	}
+	fleet_turn_over(sim->fleet);
+}
+
 bool
 sim_turn(struct sim *sim, uint64_t ms)
 {
-	struct err err = { 0 };
-	size_t n;
+	enum moment dies = choose_moment(sim);
 
 	sim->t += ms;
 	sim->now += ms;
 	for (size_t i = 0; i < sim->n; i++)
 		host_turn(sim, &sim->hosts[i]);
 	fleet_tick(sim->fleet, sim->now);
-	if (sim->failures && sim_chance(sim, sim->failures, 1000))
-		sim_fail_at(1 + (int)sim_random(sim, 12));
-	bool done = fleet_commit(sim->fleet, &err) == 0;
-	sim_fail_at(0);
-	struct node **touched = fleet_touched(sim->fleet, &n);
-	for (size_t i = 0; i < n; i++) {
-		bool wanted = touched[i]->push;
-
-		touched[i]->push = touched[i]->acknowledge = false;
-		if (done && wanted)
-			push(sim, touched[i]);
-	}
-	fleet_turn_over(sim->fleet);
-	if (sim->crashes && sim_chance(sim, sim->crashes, 1000))
-		sim_crash(sim);
+	bool done = commit(sim, dies == MOMENT_COMMIT);
+	if (dies != MOMENT_COMMIT && dies != MOMENT_COMMITTED)
+		send(sim, done);
+	if (dies != MOMENT_NEVER)
+		crash(sim);
 	return done;
 }
 
@@ -418,7 +429,7 @@ sim_ask(struct sim *sim, const char *yaml, Gdr__Response **out)
 
 	sim->err = (struct err){ 0 };
 	if (pbtext_parse(&gdr__request__descriptor, "scenario", yaml, strlen(yaml), &request, &sim->err) < 0)
-		sim_broken(sim, "%s\n%s", sim->err.msg, yaml);
+		sim_broken(sim, "%s\n%.200s", sim->err.msg, yaml);
 	*out = xcalloc(1, sizeof(**out));
 	gdr__response__init(*out);
 	const struct ask ask = { .actor = "user/scenario", .now_ms = sim->now, .answer = *out };
@@ -436,5 +447,5 @@ sim_do(struct sim *sim, const char *yaml)
 	auto_pb Gdr__Response *answer = NULL;
 
 	if (sim_ask(sim, yaml, &answer) < 0)
-		sim_broken(sim, "%s: %s", yaml, sim->err.msg);
+		sim_broken(sim, "%.200s: %s", yaml, sim->err.msg);
 }

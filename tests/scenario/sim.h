@@ -19,6 +19,15 @@
 #define LOST_MS      15000
 #define MESSAGES_MAX 8
 
+/* When gdrd dies: while it commits, when that is on disk and nobody has been told, or after that. */
+enum moment {
+	MOMENT_NEVER,
+	MOMENT_COMMIT,
+	MOMENT_COMMITTED,
+	MOMENT_SENT,
+	MOMENTS,
+};
+
 /* What a revision does to a host. */
 enum nature {
 	NATURE_LIVE,   /* Right after a moment. */
@@ -68,7 +77,7 @@ struct sim {
 	bool verbose;
 	uint64_t now; /* What the clock says: it may jump. */
 	uint64_t t;   /* Virtual time since the start, without jumps. */
-	char *path;
+	const char *path;
 	Gdr__GdrdConfig config;
 	Gdr__RebootLimits reboot;
 	struct zap *zap;
@@ -77,12 +86,17 @@ struct sim {
 	struct fleet *fleet;
 	struct host *hosts;
 	size_t n;
+	size_t n_given;                     /* By hand: the seed says otherwise; 0: it says it. */
 	enum nature natures[REVISIONS + 1]; /* By revision. */
 	unsigned spread;                    /* Percent of hosts that a bad revision is bad on. */
 	unsigned loss;                      /* Percent of messages. */
 	unsigned crashes;                   /* Permille of turns; */
 	unsigned failures;                  /* of commits. */
 	unsigned deaths;                    /* Per 100,000 of host turns. */
+	uint64_t full_until_ms;             /* The disk. */
+	uint64_t turns;
+	uint64_t crash_turn; /* Dies once, in this one; 0: by chance. */
+	enum moment crash_moment;
 	struct err err;
 };
 
@@ -91,14 +105,12 @@ bool sim_chance(struct sim *sim, unsigned of, unsigned in);
 
 void sim_open(struct sim *sim); /* The model, from the store. */
 void sim_close(struct sim *sim);
-void sim_crash(struct sim *sim); /* And back: agents have to say hello again. */
 /* A turn: what hosts do and say, the model's tick, the commit, what is pushed.  False: the commit failed. */
 bool sim_turn(struct sim *sim, uint64_t ms);
 /* A request (YAML), as gdrctl would send it; committed with the next turn. */
 int sim_ask(struct sim *sim, const char *yaml, Gdr__Response **out);
 /* The same, where it must succeed. */
 void sim_do(struct sim *sim, const char *yaml);
-void sim_fail_at(int statement);
 void sim_die(struct sim *sim, struct host *host, uint64_t for_ms);
 struct host *sim_host(struct sim *sim, const char *name);
 
