@@ -3,6 +3,8 @@
 /* cli.h - what gdr-agent and gdr-guest do for people, without a controller: each command reads argv after its name and
  * returns the exit status (0 done, 1 error, 2 usage, 3 not as wanted). */
 
+#include <stdbool.h>
+
 struct settings;
 
 struct cli_options {
@@ -14,3 +16,6 @@ int cli_check(const struct settings *settings, const struct cli_options *options
 int cli_apply(const struct settings *settings, const struct cli_options *options);
 int cli_inventory(const struct settings *settings, const struct cli_options *options);
 int cli_desired(const struct settings *settings, const struct cli_options *options);
+
+/* A topology file of NCCL's, judged by itself or, with 'here', as this machine would read it. */
+int cli_topology_lint(const struct settings *settings, const struct cli_options *options, const char *file, bool here);

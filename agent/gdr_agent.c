@@ -34,6 +34,12 @@ join(const struct settings *settings, const struct arguments *arguments)
 	return 0;
 }
 
+static int
+topology_lint(const struct settings *settings, const struct arguments *arguments)
+{
+	return cli_topology_lint(settings, &arguments->options, arguments->operand, false);
+}
+
 static const struct command commands[] = {
 	{ "worker", "the root half of the daemon: converges this host", command_worker, NULL },
 	{ "comm", "the unprivileged half: talks to the controller", command_comm, NULL },
@@ -42,6 +48,7 @@ static const struct command commands[] = {
 	{ "apply", "one pass that puts right what it may; never reboots", command_apply, NULL },
 	{ "inventory", "what this host is made of", command_inventory, NULL },
 	{ "desired", "what is wanted of this host", command_desired, NULL },
+	{ "topology lint", "what NCCL would make of a topology file: topology lint FILE", topology_lint, "FILE" },
 	{ 0 },
 };
 

@@ -41,6 +41,12 @@ join(const struct settings *settings, const struct arguments *arguments)
 	return rc < 0 ? 1 : 0;
 }
 
+static int
+topology_lint(const struct settings *settings, const struct arguments *arguments)
+{
+	return cli_topology_lint(settings, &arguments->options, arguments->operand, true);
+}
+
 static const struct command commands[] = {
 	{ "worker", "the root half of the daemon: converges this guest", command_worker, NULL },
 	{ "comm", "the unprivileged half: talks to the controller", command_comm, NULL },
@@ -49,6 +55,7 @@ static const struct command commands[] = {
 	{ "apply", "one pass that puts right what it may; never reboots", command_apply, NULL },
 	{ "inventory", "what this guest is made of", command_inventory, NULL },
 	{ "desired", "what is wanted of this guest", command_desired, NULL },
+	{ "topology lint", "what NCCL would make of a topology file here: topology lint FILE", topology_lint, "FILE" },
 	{ 0 },
 };
 

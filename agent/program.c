@@ -62,7 +62,7 @@ usage(const struct program *program, FILE *to)
 {
 	(void)fprintf(to, "usage: %s [options] COMMAND\n\ncommands:\n", program->name);
 	for (const struct command *command = program->commands; command->name; command++)
-		(void)fprintf(to, "  %-11s %s\n", command->name, command->help);
+		(void)fprintf(to, "  %-13s %s\n", command->name, command->help);
 	(void)fprintf(
 		to,
 		"\noptions:\n"
@@ -78,14 +78,27 @@ usage(const struct program *program, FILE *to)
 		program->config, program->examples);
 }
 
-static const struct command *
-find_command(const struct program *program, const char *name)
+/* How many of the words name the command; 0: they name another. */
+static int
+count_name(const struct command *command, char **words)
 {
+	const char *blank = strchr(command->name, ' ');
+
+	if (!blank)
+		return strcmp(command->name, words[0]) == 0 ? 1 : 0;
+	auto_free char *name = words[1] ? xasprintf("%s %s", words[0], words[1]) : NULL;
+	return name && strcmp(command->name, name) == 0 ? 2 : 0;
+}
+
+static const struct command *
+find_command(const struct program *program, char **words)
+{
+	const char *name = words[0];
 	const char *names[COMMANDS_MAX + 1] = { 0 };
 	size_t n = 0;
 
 	for (const struct command *command = program->commands; command->name && n < COMMANDS_MAX; command++) {
-		if (strcmp(command->name, name) == 0)
+		if (count_name(command, words) > 0)
 			return command;
 		names[n++] = command->name;
 	}
@@ -164,8 +177,9 @@ program_main(const struct program *program, int argc, char **argv)
 		usage(program, stderr);
 		return 2;
 	}
-	const struct command *command = find_command(program, argv[optind]);
-	if (!command || take_operand(program, command, argv + optind + 1, &arguments) != 0)
+	char **words = argv + optind;
+	const struct command *command = find_command(program, words);
+	if (!command || take_operand(program, command, words + count_name(command, words), &arguments) != 0)
 		return 2;
 	if (settings_load(program, arguments.config, arguments.root, &settings, &err) < 0) {
 		(void)fprintf(stderr, "%s: %s\n", program->name, err.msg);

@@ -22,7 +22,7 @@ struct arguments {
 };
 
 struct command {
-	const char *name;
+	const char *name; /* One word or two: "topology lint". */
 	const char *help;
 	/* The exit status. */
 	int (*run)(const struct settings *settings, const struct arguments *arguments);

@@ -1,0 +1,46 @@
+#!/bin/bash
+# topology.sh - a topology file judged by all three programs: by itself, and on the machine that shall read it.
+. "$(dirname "$0")/lib.sh"
+
+root=$WORK/guest
+mkdir -p "$root/proc" "$root/sys/devices/system/cpu" "$root/sys/devices/system/node"
+printf 'processor : 0\n' >"$root/proc/cpuinfo"
+printf '0-7\n' >"$root/sys/devices/system/cpu/online"
+printf '0\n' >"$root/sys/devices/system/node/online"
+mkdir -p "$root/proc/driver/nvidia/gpus/0000:05:00.0"
+
+cat >"$WORK/good.xml" <<'END'
+<system version="1">
+  <cpu numaid="0" affinity="ff">
+    <pci busid="ffff:ff:01.0" class="0x060400" link_speed="16 GT/s" link_width="16">
+      <pci busid="0000:05:00.0" class="0x030200"/>
+    </pci>
+  </cpu>
+</system>
+END
+sed 's/ff">/fff">/; s/05:00.0/06:00.0/' "$WORK/good.xml" >"$WORK/elsewhere.xml"
+{ printf '<?xml version="1.0"?>\n'; cat "$WORK/good.xml"; } >"$WORK/prolog.xml"
+ln -s good.xml "$WORK/link.xml"
+
+note 'by itself'
+for words in gdrctl gdr-agent "gdr-guest --root $root"; do
+	read -ra lint <<<"$BIN/$words topology lint"
+	for file in good link; do
+		expect 0 "${lint[@]}" "$WORK/$file.xml"
+		[ -z "$OUT$ERR" ] || broken "something found in a good file: $OUT"
+	done
+	expect 3 "${lint[@]}" "$WORK/prolog.xml"
+	says "^$WORK/prolog.xml:1:1: error E1: .*prolog"
+	expect 3 "${lint[@]}" -o json "$WORK/prolog.xml"
+	says '"errors": 1,'
+	expect 1 "${lint[@]}" "$WORK/nowhere.xml"
+	complains 'nowhere.xml: No such file'
+	one_line
+	expect 2 "${lint[@]}"
+done
+
+note 'on its machine'
+expect 0 "$BIN/gdrctl" topology lint "$WORK/elsewhere.xml"
+expect 3 "$BIN/gdr-guest" --root "$root" topology lint "$WORK/elsewhere.xml"
+says ':2:19: error E7: there is no CPU 8'
+note 'done'
