@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/utf8.h"
+#include "controller/fleet_guest.h"
 #include "controller/fleet_impl.h"
 #include "controller/keyring.h"
 #include "controller/store.h"
@@ -23,6 +24,7 @@ node_free(void **item)
 	struct node *node = *item;
 
 	free(node->name);
+	free(node->guests);
 	free(node->key);
 	pb_free(&node->document->base);
 	free(node->profile);
@@ -74,12 +76,45 @@ untouch(struct fleet *fleet, const struct node *node)
 			fleet->touched[i--] = fleet->touched[--fleet->n_touched];
 }
 
+/* A guest is in its host's care from its first moment to its last. */
+static void
+find_host(struct fleet *fleet, struct node *node)
+{
+	auto_free char *name = xstrdup(node->name);
+	char *slash = strchr(name, '/');
+
+	if (!slash)
+		return;
+	*slash = '\0';
+	node->host = fleet_node(fleet, name);
+	if (!node->host)
+		return;
+	node->host->guests = xrealloc(node->host->guests, node->host->n_guests + 1, sizeof(struct node *));
+	node->host->guests[node->host->n_guests++] = node;
+	fleet->n_guests++;
+}
+
+static void
+leave_host(struct fleet *fleet, const struct node *node)
+{
+	struct node *host = node->host;
+
+	for (size_t i = 0; host && i < host->n_guests; i++)
+		if (host->guests[i] == node) {
+			memmove(host->guests + i, host->guests + i + 1,
+				(host->n_guests - i - 1) * sizeof(struct node *));
+			host->n_guests--;
+			fleet->n_guests--;
+		}
+}
+
 struct node *
 fleet_add_node(struct fleet *fleet, const char *name)
 {
 	struct node *node = xcalloc(1, sizeof(*node));
 
 	node->name = xstrdup(name);
+	find_host(fleet, node);
 	node->document = xcalloc(1, sizeof(*node->document));
 	gdr__node__init(node->document);
 	node->mode = GDR__MODE__MODE_ENFORCE;
@@ -96,6 +131,7 @@ fleet_drop_node(struct fleet *fleet, struct node *node)
 	if (fleet_writing(fleet))
 		(void)store_delete_node(fleet->store, node->name, &fleet->failed);
 	untouch(fleet, node);
+	leave_host(fleet, node);
 	/* It is kept until the commit: if that fails, what only memory knows of it is still wanted. */
 	zhashx_set_destructor(fleet->nodes, NULL);
 	zhashx_delete(fleet->nodes, node->name);
@@ -127,6 +163,12 @@ size_t
 fleet_size(const struct fleet *fleet)
 {
 	return zhashx_size(fleet->nodes);
+}
+
+size_t
+fleet_hosts(const struct fleet *fleet)
+{
+	return fleet_size(fleet) - fleet->n_guests;
 }
 
 /* --- profiles -------------------------------------------------------------------------------------------- */
@@ -208,21 +250,38 @@ fleet_add_revision(struct fleet *fleet, const struct ask *ask, const Gdr__Profil
 Gdr__Spec *
 fleet_spec(const struct fleet *fleet, const struct node *node)
 {
-	const struct revision *revision = node->profile ? fleet_revision(fleet, node->profile, node->revision) : NULL;
+	const struct node *host = node->host ? node->host : node;
+	const struct revision *revision = host->profile ? fleet_revision(fleet, host->profile, host->revision) : NULL;
 	const Gdr__Spec *base = revision ? revision->profile->spec : NULL;
-	const Gdr__Spec *over = node->document->override;
+	const Gdr__Spec *over = host->document->override;
 
 	/* An override alone says too little about a host to act on. */
-	return base ? (Gdr__Spec *)pb_merge(&base->base, over ? &over->base : NULL) : NULL;
+	if (!base)
+		return NULL;
+	Gdr__Spec *whole = (Gdr__Spec *)pb_merge(&base->base, over ? &over->base : NULL);
+	Gdr__Spec *part = node->host ? xcalloc(1, sizeof(*part)) : whole;
+	Gdr__GuestSpec *guest = steal(&whole->guest);
+	if (node->host) {
+		gdr__spec__init(part);
+		part->guest = guest;
+		pb_free(&whole->base);
+	} else {
+		pb_free(guest ? &guest->base : NULL);
+	}
+	return part;
 }
 
-bool
-fleet_wanted_changed(struct fleet *fleet, struct node *node)
+static bool
+wanted_changed(struct fleet *fleet, struct node *node)
 {
-	auto_pb Gdr__Spec *spec = fleet_spec(fleet, node);
 	char hash[PB_HASH_LEN + 1] = "";
 	char all[PB_HASH_LEN + 64];
 
+	if (node->host)
+		fleet_follow_host(node);
+	auto_pb Gdr__Spec *spec = fleet_spec(fleet, node);
+	if (node->host)
+		node->host->needs_guests = spec && spec->guest;
 	if (spec)
 		pb_hash(&spec->base, hash);
 	/* The mode is a part of what the node should be. */
@@ -236,6 +295,16 @@ fleet_wanted_changed(struct fleet *fleet, struct node *node)
 	node->dirty = true;
 	node->push = true;
 	return true;
+}
+
+bool
+fleet_wanted_changed(struct fleet *fleet, struct node *node)
+{
+	bool changed = wanted_changed(fleet, node);
+
+	for (size_t i = 0; i < node->n_guests; i++)
+		(void)wanted_changed(fleet, node->guests[i]);
+	return changed;
 }
 
 Gdr__Desired *
@@ -339,6 +408,8 @@ load_node(void *arg, const struct store_node *row)
 
 	if (!document)
 		return err_set(&fleet->failed, -EBADMSG, "node %s: the stored document cannot be read", row->name);
+	if (strchr(row->name, '/') && !node->host)
+		return err_set(&fleet->failed, -EBADMSG, "node %s: its host is not stored", row->name);
 	pb_free(&node->document->base);
 	node->document = (Gdr__Node *)document;
 	node->key = copied(row->key);
@@ -443,7 +514,7 @@ load(struct fleet *fleet, struct err *err)
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet)) {
 		uint64_t generation = node->generation;
 
-		(void)fleet_wanted_changed(fleet, node);
+		(void)wanted_changed(fleet, node);
 		node->generation = generation;
 		node->dirty = node->push = false;
 	}
@@ -502,6 +573,7 @@ reload(struct fleet *fleet)
 
 	store_rollback(fleet->store);
 	fleet->n_touched = 0;
+	fleet->n_guests = 0;
 	keyring_clear(fleet->keyring);
 	fleet->nodes = zhashx_new();
 	zhashx_set_destructor(fleet->nodes, node_free);
@@ -522,6 +594,7 @@ reload(struct fleet *fleet)
 		node->connected = was->connected;
 		node->silent_s = was->silent_s;
 		node->cloned = was->cloned;
+		node->noted_ms = was->noted_ms;
 		node->version = steal(&was->version);
 		node->wants_since_ms = was->wants_since_ms;
 	}

@@ -20,12 +20,15 @@ struct fleet;
 struct keyring;
 struct store;
 
-/* Read by everyone, written by fleet*.c alone. */
+/* A host, or a guest "HOST/VM".  Read by everyone, written by fleet*.c alone. */
 struct node {
 	char *name;
+	struct node *host;    /* Of a guest; NULL: it is a host itself. */
+	struct node **guests; /* Of a host. */
+	size_t n_guests;
 	char *key;           /* NULL: declared, not joined. */
 	Gdr__Node *document; /* labels, override. */
-	char *profile;       /* NULL: none. */
+	char *profile;       /* NULL: none.  A guest's, like its mode, is its host's. */
 	uint32_t revision;
 	uint64_t generation;
 	Gdr__Mode mode;
@@ -49,6 +52,8 @@ struct node {
 	char *version;           /* Of the agent. */
 	uint64_t wants_since_ms; /* Waits for a grant since. */
 	char *wait_why;          /* Why it does not get one yet. */
+	uint64_t noted_ms;       /* What guests bring into the events is paid for until then. */
+	bool needs_guests;       /* What is wanted says how its guests are to be: it is ready when they are. */
 	uint32_t silent_s;       /* Its root half has not looked for so long; 0: it is well. */
 	bool connected;
 	bool cloned;
@@ -76,6 +81,7 @@ struct node *fleet_node(const struct fleet *fleet, const char *name);
 struct node *fleet_first(struct fleet *fleet); /* In no order; ended by NULL. */
 struct node *fleet_next(struct fleet *fleet);
 size_t fleet_size(const struct fleet *fleet);
+size_t fleet_hosts(const struct fleet *fleet); /* Of them. */
 
 /* Everything wanted of 'node'; the caller frees it. */
 Gdr__Desired *fleet_desired(struct fleet *fleet, const struct node *node);

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "common/pbtext.h"
 #include "common/rules.h"
+#include "controller/fleet_guest.h"
 #include "controller/fleet_impl.h"
 #include "controller/keyring.h"
 #include "controller/store.h"
@@ -236,7 +237,7 @@ check_nodes(struct fleet *fleet, const Gdr__Apply *apply, struct err *err)
 		fresh += rc == 0 && !fleet_node(fleet, apply->nodes[i]->name);
 	}
 	zhashx_destroy(&seen);
-	if (rc == 0 && fleet_size(fleet) + fresh > fleet->config->max_nodes)
+	if (rc == 0 && fleet_hosts(fleet) + fresh > fleet->config->max_nodes)
 		rc = err_set(err, -ENOSPC, "the fleet would have more than max_nodes (%u) nodes",
 			     fleet->config->max_nodes);
 	return rc;
@@ -350,7 +351,7 @@ fleet_remove(struct fleet *fleet, const struct ask *ask, const Gdr__Selection *o
 {
 	auto_free struct node **nodes = NULL;
 	size_t n;
-	int rc = fleet_select(fleet, of, false, &nodes, &n, err);
+	int rc = fleet_select_hosts(fleet, of, &nodes, &n, err);
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		struct node *node = nodes[i];
@@ -360,6 +361,8 @@ fleet_remove(struct fleet *fleet, const struct ask *ask, const Gdr__Selection *o
 			continue;
 		if (!fleet_writing(fleet))
 			break;
+		while (node->n_guests > 0 && !fleet->failed.code)
+			fleet_drop_guest(fleet, node->guests[node->n_guests - 1], "its host was removed", ask->now_ms);
 		if (node->key)
 			rc = keyring_remove(fleet->keyring, node->key, err);
 		node_event(fleet, ask, node, "node.removed", NULL);
@@ -427,7 +430,7 @@ fleet_label(struct fleet *fleet, const struct ask *ask, const Gdr__NodeLabel *la
 	int rc = check_labels(label, err);
 
 	if (rc == 0)
-		rc = fleet_select(fleet, label->of, false, &nodes, &n, err);
+		rc = fleet_select_hosts(fleet, label->of, &nodes, &n, err);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		Gdr__Node *document = labelled(nodes[i]->document, label);
 		bool unchanged = pb_equal(&document->base, &nodes[i]->document->base);
@@ -452,7 +455,7 @@ fleet_mode(struct fleet *fleet, const struct ask *ask, const Gdr__NodeMode *mode
 	const char *text = pbtext_enum(&gdr__mode__descriptor, (int)mode->mode);
 	auto_free struct node **nodes = NULL;
 	size_t n;
-	int rc = fleet_select(fleet, mode->of, false, &nodes, &n, err);
+	int rc = fleet_select_hosts(fleet, mode->of, &nodes, &n, err);
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		struct node *node = nodes[i];
@@ -486,7 +489,7 @@ fleet_assign(struct fleet *fleet, const struct ask *ask, const Gdr__NodeAssign *
 		return err_set(err, -EINVAL, "which profile? gdrctl node assign NODE... PROFILE[@REVISION]");
 	rc = resolve(fleet, assign->profile, NULL, &to, err);
 	if (rc == 0)
-		rc = fleet_select(fleet, assign->of, false, &nodes, &n, err);
+		rc = fleet_select_hosts(fleet, assign->of, &nodes, &n, err);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = is_at(nodes[i], &to) ? 0 : fleet_check_free(nodes[i], err);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
@@ -512,7 +515,7 @@ fleet_reboot(struct fleet *fleet, const struct ask *ask, const Gdr__NodeReboot *
 {
 	auto_free struct node **nodes = NULL;
 	size_t n;
-	int rc = fleet_select(fleet, reboot->of, false, &nodes, &n, err);
+	int rc = fleet_select_hosts(fleet, reboot->of, &nodes, &n, err);
 
 	/* All or nothing: so first all are looked at. */
 	for (size_t i = 0; rc == 0 && i < n; i++) {

@@ -42,6 +42,7 @@ struct fleet {
 	struct keyring *keyring;
 	const Gdr__GdrdConfig *config;
 	zhashx_t *nodes;          /* name -> struct node */
+	size_t n_guests;          /* Of them. */
 	zhashx_t *dropped;        /* The same; removed in this turn. */
 	zhashx_t *profiles;       /* name -> struct profile */
 	struct rollout *rollouts; /* Oldest first. */
@@ -69,9 +70,11 @@ const struct revision *fleet_revision(const struct fleet *fleet, const char *nam
 /* A new revision, stored and noted. */
 const struct revision *fleet_add_revision(struct fleet *fleet, const struct ask *ask, const Gdr__Profile *document,
 					  const char *comment);
-/* The profile's spec with the node's override; NULL: nothing is wanted.  The caller frees it. */
+/* The profile's spec with the node's override: of a host all but 'guest', of a guest that part alone.  NULL: nothing is
+ * wanted.  The caller frees it. */
 Gdr__Spec *fleet_spec(const struct fleet *fleet, const struct node *node);
-/* After any change of what 'node' should be: a new generation, if it is a change. True if it was one. */
+/* After any change of what 'node' should be, and with it its guests: a new generation, if it is a change. True if it
+ * was one. */
 bool fleet_wanted_changed(struct fleet *fleet, struct node *node);
 
 /* An audit event, in this turn's transaction. */
@@ -126,7 +129,7 @@ fleet_set_text(char **field, const char *text)
 
 /* --- fleet_state.c ------------------------------------------------------------------------------------- */
 
-/* What 'node' is in now; '*why' and '*remedy' (may be NULL) are the caller's to free. */
+/* What 'node' is in now, a host with its guests; '*why' and '*remedy' (may be NULL) are the caller's to free. */
 Gdr__NodeState fleet_state(const struct fleet *fleet, const struct node *node, uint64_t now_ms, char **why,
 			   char **remedy);
 /* Its report was measured against what is wanted now. */
@@ -136,7 +139,8 @@ void fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms);
 
 /* --- fleet_query.c ------------------------------------------------------------------------------------- */
 
-/* Nodes that 'of' names or selects, in order of their names; the caller frees '*out'.  A name that is no node, a bad
- * selector, or (unless 'empty_is_all') nothing selected at all is an error. */
-int fleet_select(struct fleet *fleet, const Gdr__Selection *of, bool empty_is_all, struct node ***out, size_t *n,
-		 struct err *err);
+/* Nodes that 'of' names or selects, guests by their host's labels; in order of their names, a host before its guests; the
+ * caller frees '*out'.  A name that is no node or a bad selector is an error. */
+int fleet_select(struct fleet *fleet, const Gdr__Selection *of, struct node ***out, size_t *n, struct err *err);
+/* For what is done to hosts: without guests, where naming one, or nothing selected at all, is an error. */
+int fleet_select_hosts(struct fleet *fleet, const Gdr__Selection *of, struct node ***out, size_t *n, struct err *err);

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/rules.h"
+#include "controller/fleet_guest.h"
 #include "controller/fleet_impl.h"
 #include "controller/grant.h"
 #include "controller/keyring.h"
@@ -66,8 +67,9 @@ take_boot(struct fleet *fleet, struct node *node, const char *boot_id, uint64_t 
 		fleet_event(fleet, now_ms, object, "node.rebooted", object, "back after %llu s",
 			    seconds_since(node->granted_ms, now_ms));
 		fleet_set_text(&node->grant_boot, NULL);
-	} else if (node->boot_id) {
-		fleet_event(fleet, now_ms, object, "node.rebooted", object, "without a grant of ours");
+	} else if (node->boot_id && (!node->host || fleet_may_note(node, now_ms))) {
+		fleet_event(fleet, now_ms, object, "node.rebooted", object,
+			    node->host ? "it says so itself" : "without a grant of ours");
 	}
 	if (node->leave_boot && !same(node->leave_boot, boot_id)) {
 		fleet_set_text(&node->leave_boot, NULL);
@@ -88,9 +90,10 @@ take_generation(struct fleet *fleet, struct node *node, uint64_t told, uint64_t 
 	if (told <= node->generation || told > GENERATION_MAX)
 		return;
 	auto_free char *object = xasprintf("node/%s", node->name);
-	fleet_event(fleet, now_ms, "gdrd", "node.generation-ahead", object,
-		    "its agent has generation %llu, we had %llu: was the database put back from a backup?",
-		    (unsigned long long)told, (unsigned long long)node->generation);
+	if (!node->host || fleet_may_note(node, now_ms))
+		fleet_event(fleet, now_ms, "gdrd", "node.generation-ahead", object,
+			    "its agent has generation %llu, we had %llu: was the database put back from a backup?",
+			    (unsigned long long)told, (unsigned long long)node->generation);
 	node->generation = told + 1;
 	mark_dirty(fleet, node);
 	mark_push(fleet, node);
@@ -104,9 +107,11 @@ take_content(struct fleet *fleet, struct node *node, const Gdr__Report *news, ui
 	if (news->generation != node->generation || same(news->spec_hash, node->spec_hash))
 		return;
 	auto_free char *object = xasprintf("node/%s", node->name);
-	fleet_event(fleet, now_ms, "gdrd", "node.generation-ahead", object,
-		    "its agent knows another content as generation %llu: was the database put back from a backup?",
-		    (unsigned long long)node->generation);
+	if (!node->host || fleet_may_note(node, now_ms))
+		fleet_event(
+			fleet, now_ms, "gdrd", "node.generation-ahead", object,
+			"its agent knows another content as generation %llu: was the database put back from a backup?",
+			(unsigned long long)node->generation);
 	node->generation++;
 	mark_dirty(fleet, node);
 }
@@ -164,6 +169,8 @@ fleet_report(struct fleet *fleet, struct node *node, Gdr__Report **report, uint6
 		node->wants_since_ms = 0;
 	else if (!node->wants_since_ms)
 		node->wants_since_ms = now_ms;
+	if (!node->host)
+		fleet_take_vms(fleet, node, now_ms);
 	fleet_refresh(fleet, node, now_ms);
 }
 
@@ -196,7 +203,7 @@ fleet_cloned(struct fleet *fleet, struct node *node, const char *address, uint64
 static int
 check_room(struct fleet *fleet, const struct node *node, struct err *err)
 {
-	if (node || fleet_size(fleet) < fleet->config->max_nodes)
+	if (node || fleet_hosts(fleet) < fleet->config->max_nodes)
 		return 0;
 	return err_set(err, -ENOSPC, "the fleet has max_nodes (%u) nodes already", fleet->config->max_nodes);
 }
@@ -224,9 +231,8 @@ check_enrol(struct fleet *fleet, const struct token *token, const char *name, co
 	return check_room(fleet, node, err);
 }
 
-/* 'key' is what 'node' speaks with from now on; an older one is nobody's. */
-static int
-give_key(struct fleet *fleet, struct node *node, const char *key, uint64_t now_ms, struct err *err)
+int
+fleet_give_key(struct fleet *fleet, struct node *node, const char *key, uint64_t now_ms, struct err *err)
 {
 	struct principal principal = { .is_node = true, .name = node->name, .created_ms = now_ms };
 
@@ -256,7 +262,7 @@ fleet_enrol(struct fleet *fleet, const char *token_key, const char *name, const 
 	struct node *node = fleet_node(fleet, name);
 	if (!node)
 		node = fleet_add_node(fleet, name);
-	rc = give_key(fleet, node, key, now_ms, err);
+	rc = fleet_give_key(fleet, node, key, now_ms, err);
 	if (rc == 0)
 		rc = keyring_spend_token(fleet->keyring, token_key, err);
 	auto_free char *object = xasprintf("node/%s", name);
@@ -280,7 +286,7 @@ fleet_accept(struct fleet *fleet, const struct ask *ask, const char *key, const 
 	struct node *node = fleet_node(fleet, name);
 	if (!node)
 		node = fleet_add_node(fleet, name);
-	int rc = give_key(fleet, node, key, ask->now_ms, err);
+	int rc = fleet_give_key(fleet, node, key, ask->now_ms, err);
 	auto_free char *object = xasprintf("node/%s", name);
 	char fingerprint[KEY_FINGERPRINT_LEN + 1];
 	keys_fingerprint(key, fingerprint);
@@ -299,11 +305,11 @@ says(const struct node *node, Gdr__Outcome outcome)
 	       node->report->outcome == outcome;
 }
 
-/* Only of a node that is there: a grant that nobody takes would keep its place in the budget. */
+/* Only of a host, and one that is there: a grant that nobody takes would keep its place in the budget. */
 static bool
 wants_reboot(const struct node *node)
 {
-	return node->connected && !node->grant_boot && node->mode != GDR__MODE__MODE_HOLD &&
+	return !node->host && node->connected && !node->grant_boot && node->mode != GDR__MODE__MODE_HOLD &&
 	       says(node, GDR__OUTCOME__OUTCOME_WANTS_REBOOT) &&
 	       (node->mode == GDR__MODE__MODE_ENFORCE || node->leave_boot);
 }

@@ -37,7 +37,13 @@ by_name(const void *a, const void *b)
 	const struct node *const *left = a;
 	const struct node *const *right = b;
 
-	return strcmp((*left)->name, (*right)->name);
+	const char *a_name = (*left)->name;
+	const char *b_name = (*right)->name;
+
+	/* '/' before everything that a name is made of: a host's guests follow it at once. */
+	for (; *a_name && *a_name == *b_name; a_name++)
+		b_name++;
+	return (*a_name == '/' ? 1 : (unsigned char)*a_name) - (*b_name == '/' ? 1 : (unsigned char)*b_name);
 }
 
 static bool
@@ -62,13 +68,14 @@ check_names(const struct fleet *fleet, const Gdr__Selection *of, struct err *err
 static bool
 is_selected(const Gdr__Selection *of, const struct selector *selector, const struct node *node)
 {
+	const Gdr__Node *document = node->host ? node->host->document : node->document;
+
 	return (of->n_names == 0 || is_named(of, node)) &&
-	       (!selector || selector_matches(selector, node->name, node->document->labels, node->document->n_labels));
+	       (!selector || selector_matches(selector, node->name, document->labels, document->n_labels));
 }
 
 int
-fleet_select(struct fleet *fleet, const Gdr__Selection *of, bool empty_is_all, struct node ***out, size_t *n,
-	     struct err *err)
+fleet_select(struct fleet *fleet, const Gdr__Selection *of, struct node ***out, size_t *n, struct err *err)
 {
 	static const Gdr__Selection none = GDR__SELECTION__INIT;
 	struct selector *selector = NULL;
@@ -77,8 +84,6 @@ fleet_select(struct fleet *fleet, const Gdr__Selection *of, bool empty_is_all, s
 	bool has_selector = of->selector && *of->selector;
 	*out = NULL;
 	*n = 0;
-	if (of->n_names == 0 && !has_selector && !empty_is_all)
-		return err_set(err, -EINVAL, "which nodes? Name them, or select them with -l LABELS");
 	if (check_names(fleet, of, err) < 0 || (has_selector && selector_parse(of->selector, &selector, err) < 0))
 		return err->code;
 	struct node **found = xcalloc(fleet_size(fleet) + 1, sizeof(struct node *));
@@ -86,12 +91,41 @@ fleet_select(struct fleet *fleet, const Gdr__Selection *of, bool empty_is_all, s
 		if (is_selected(of, selector, node))
 			found[(*n)++] = node;
 	selector_free(selector);
-	if (*n == 0 && !empty_is_all) {
-		free(found);
-		return err_set(err, -ENOENT, "no node fits '%s': nothing was done", has_selector ? of->selector : "");
-	}
 	qsort(found, *n, sizeof(struct node *), by_name);
 	*out = found;
+	return 0;
+}
+
+static size_t
+without_guests(struct node **nodes, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!nodes[i]->host)
+			nodes[kept++] = nodes[i];
+	return kept;
+}
+
+int
+fleet_select_hosts(struct fleet *fleet, const Gdr__Selection *of, struct node ***out, size_t *n, struct err *err)
+{
+	bool has_selector = of && of->selector && *of->selector;
+	auto_free struct node **found = NULL;
+
+	*out = NULL;
+	if (!has_selector && (!of || of->n_names == 0))
+		return err_set(err, -EINVAL, "which nodes? Name them, or select them with -l LABELS");
+	if (fleet_select(fleet, of, &found, n, err) < 0)
+		return err->code;
+	for (size_t i = 0; of->n_names > 0 && i < *n; i++)
+		if (found[i]->host)
+			return err_set(err, -EINVAL, "%s is a guest, and is what its host, %s, says: name that one",
+				       found[i]->name, found[i]->host->name);
+	*n = without_guests(found, *n);
+	if (*n == 0)
+		return err_set(err, -ENOENT, "no node fits '%s': nothing was done", has_selector ? of->selector : "");
+	*out = steal(&found);
 	return 0;
 }
 
@@ -136,6 +170,19 @@ view_report(Gdr__NodeView *view, const struct node *node, bool detail)
 }
 
 static Gdr__NodeView *
+view_guest(const struct fleet *fleet, const struct node *guest, uint64_t now_ms)
+{
+	Gdr__NodeView *view = xcalloc(1, sizeof(*view));
+
+	gdr__node_view__init(view);
+	view->name = xstrdup(guest->name);
+	view->has_state = view->has_since_ms = true;
+	view->state = fleet_state(fleet, guest, now_ms, &view->why, &view->remedy);
+	view->since_ms = guest->since_ms;
+	return view;
+}
+
+static Gdr__NodeView *
 view_node(struct fleet *fleet, const struct node *node, uint64_t now_ms, bool detail)
 {
 	Gdr__NodeView *view = xcalloc(1, sizeof(*view));
@@ -157,7 +204,7 @@ view_node(struct fleet *fleet, const struct node *node, uint64_t now_ms, bool de
 	view->version = copied(node->version);
 	view->has_cloned = view->cloned = node->cloned;
 	/* Labels are copied as a document, which owns them all. */
-	Gdr__Node *document = (Gdr__Node *)pb_copy(&node->document->base);
+	Gdr__Node *document = (Gdr__Node *)pb_copy(node->host ? &node->host->document->base : &node->document->base);
 	view->labels = xcalloc(document->n_labels + 1, sizeof(*view->labels));
 	for (size_t i = 0; i < document->n_labels; i++) {
 		Gdr__NodeView__LabelsEntry *entry = xcalloc(1, sizeof(*entry));
@@ -169,6 +216,8 @@ view_node(struct fleet *fleet, const struct node *node, uint64_t now_ms, bool de
 	}
 	pb_free(&document->base);
 	view_report(view, node, detail);
+	for (size_t i = 0; i < node->n_guests; i++)
+		ADD(view->guests, view->n_guests, view_guest(fleet, node->guests[i], now_ms));
 	if (detail)
 		view->desired = fleet_desired(fleet, node);
 	return view;
@@ -219,7 +268,7 @@ fleet_query_nodes(struct fleet *fleet, const struct ask *ask, const Gdr__NodeQue
 	auto_free struct node **nodes = NULL;
 	Gdr__Response *answer = ask->answer;
 	size_t n;
-	int rc = fleet_select(fleet, query->of, true, &nodes, &n, err);
+	int rc = fleet_select(fleet, query->of, &nodes, &n, err);
 
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		if (fits_query(nodes[i], query, fleet_state(fleet, nodes[i], ask->now_ms, NULL, NULL)))
@@ -244,7 +293,8 @@ view_revision(struct fleet *fleet, const char *name, const struct revision *revi
 	view->created_ms = revision->created_ms;
 	view->profile = (Gdr__Profile *)pb_copy(&revision->profile->base);
 	for (const struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
-		view->nodes += node->profile && strcmp(node->profile, name) == 0 && node->revision == revision->number;
+		view->nodes += !node->host && node->profile && strcmp(node->profile, name) == 0 &&
+			       node->revision == revision->number;
 	return view;
 }
 
@@ -312,7 +362,9 @@ fleet_export(struct fleet *fleet, const struct ask *ask, const Gdr__Export *expo
 	for (size_t i = 0; i < n_profiles; i++)
 		ADD(out->profiles, out->n_profiles,
 		    (Gdr__Profile *)pb_copy(&profiles[i]->revisions[profiles[i]->n - 1].profile->base));
-	int rc = fleet_select(fleet, NULL, true, &nodes, &n_nodes, err);
+	int rc = fleet_select(fleet, NULL, &nodes, &n_nodes, err);
+	if (rc == 0)
+		n_nodes = without_guests(nodes, n_nodes);
 	for (size_t i = 0; rc == 0 && i < n_nodes; i++) {
 		Gdr__Node *node = (Gdr__Node *)pb_copy(&nodes[i]->document->base);
 
@@ -464,7 +516,7 @@ fleet_query_drift(struct fleet *fleet, const struct ask *ask, const Gdr__DriftQu
 	Gdr__Response *answer = ask->answer;
 	struct wrongs wrongs = { 0 };
 	size_t n;
-	int rc = fleet_select(fleet, query->of, true, &nodes, &n, err);
+	int rc = fleet_select(fleet, query->of, &nodes, &n, err);
 
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		collect_wrong(&wrongs, nodes[i], i);
@@ -522,14 +574,13 @@ count_state(Gdr__FleetStatus *status, Gdr__NodeState state)
 }
 
 static Gdr__FleetStatus *
-new_status(const struct fleet *fleet, size_t n)
+new_status(const struct fleet *fleet)
 {
 	Gdr__FleetStatus *status = xcalloc(1, sizeof(*status));
 
 	gdr__fleet_status__init(status);
 	status->has_nodes = status->has_connected = status->has_open_grants = true;
-	status->has_max_rebooting = status->has_started_ms = true;
-	status->nodes = (uint32_t)n;
+	status->has_max_rebooting = status->has_started_ms = status->has_guests = status->has_guests_ready = true;
 	status->max_rebooting = fleet->config->reboot ? fleet->config->reboot->max : 10;
 	status->version = xstrdup(GDR_VERSION);
 	status->started_ms = fleet->started_ms;
@@ -541,14 +592,20 @@ fleet_query_status(struct fleet *fleet, const struct ask *ask, const Gdr__Status
 {
 	auto_free struct node **nodes = NULL;
 	size_t n;
-	int rc = fleet_select(fleet, query->of, true, &nodes, &n, err);
+	int rc = fleet_select(fleet, query->of, &nodes, &n, err);
 
 	if (rc < 0)
 		return rc;
-	Gdr__FleetStatus *status = new_status(fleet, n);
+	Gdr__FleetStatus *status = new_status(fleet);
 	ask->answer->status = status;
 	for (size_t i = 0; i < n; i++) {
 		fleet_refresh(fleet, nodes[i], ask->now_ms);
+		status->guests += nodes[i]->host != NULL;
+		status->guests_ready += nodes[i]->host && nodes[i]->state == GDR__NODE_STATE__NODE_READY;
+	}
+	n = without_guests(nodes, n);
+	status->nodes = (uint32_t)n;
+	for (size_t i = 0; i < n; i++) {
 		count_state(status, nodes[i]->state);
 		status->connected += nodes[i]->connected;
 		status->open_grants += nodes[i]->grant_boot != NULL;

@@ -6,6 +6,7 @@
 
 #include "common/err.h"
 #include "common/mem.h"
+#include "controller/fleet_guest.h"
 #include "controller/fleet_impl.h"
 #include "controller/rollout.h"
 #include "controller/store.h"
@@ -221,7 +222,8 @@ see(struct fleet *fleet, struct fleet_world *world, size_t i, uint64_t now_ms)
 				       .inventory = node->report ? node->report->inventory : NULL };
 	seen->state = fleet_state(fleet, node, now_ms, &why, NULL);
 	seen->why = why;
-	seen->settled = seen->measured && node->report->outcome == GDR__OUTCOME__OUTCOME_SETTLED;
+	seen->settled = seen->measured && node->report->outcome == GDR__OUTCOME__OUTCOME_SETTLED &&
+			fleet_guests_are_ready(fleet, node, now_ms);
 	seen->stuck = seen->measured && node->report->outcome == GDR__OUTCOME__OUTCOME_STUCK;
 	world->whys[world->n_whys++] = why;
 }
@@ -255,7 +257,8 @@ fleet_world(struct fleet *fleet, uint64_t now_ms)
 	world->seen = xcalloc(fleet_size(fleet) + 1, sizeof(*world->seen));
 	world->whys = xcalloc(fleet_size(fleet) + 1, sizeof(char *));
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
-		world->nodes[n++] = node;
+		if (!node->host) /* A guest moves with its host, which is not ready without it. */
+			world->nodes[n++] = node;
 	qsort(world->nodes, n, sizeof(struct node *), by_name);
 	world->world = (struct rollout_world){ .nodes = world->seen, .n = n };
 	for (size_t i = 0; i < n; i++)

@@ -208,7 +208,7 @@ make(struct fleet *fleet, const struct ask *ask, Gdr__Rollout *plan, Gdr__Rollou
 
 	of.selector = plan->selector;
 	if (rc == 0)
-		rc = fleet_select(fleet, &of, false, &nodes, &n, err);
+		rc = fleet_select_hosts(fleet, &of, &nodes, &n, err);
 	if (rc < 0)
 		return rc;
 	struct fleet_world *world = fleet_world(fleet, ask->now_ms);

@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/pbtext.h"
+#include "controller/fleet_guest.h"
 #include "controller/fleet_impl.h"
 
 struct judgement {
@@ -118,9 +119,44 @@ by_report(const struct node *node)
 	}
 }
 
+/* What its host says of its VM comes before what it says itself.  READY: nothing that speaks against it. */
 static struct judgement
-judge(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
+by_host(const struct node *guest)
 {
+	const Gdr__Vm *vm = fleet_vm(guest);
+
+	if (!vm || !vm->uuid || fleet_vm_is(guest, "undefined"))
+		return judged(GDR__NODE_STATE__NODE_NEW, xstrdup("its VM is not defined yet"), NULL);
+	if (fleet_vm_is(guest, "shutoff"))
+		return judged(GDR__NODE_STATE__NODE_HELD, xstrdup("its VM is shut off"),
+			      "`virsh start` it on its host, or let the profile say `state: running`");
+	if (vm->state && !fleet_vm_is(guest, "running") && !fleet_vm_is(guest, "unknown"))
+		return judged(GDR__NODE_STATE__NODE_STUCK, xasprintf("its VM is %.40s", vm->state),
+			      "`virsh domstate --reason` on its host");
+	if (!guest->key)
+		return judged(GDR__NODE_STATE__NODE_NEW, xstrdup("its host has given it no key that is its own"), NULL);
+	if (!guest->boot_id && !guest->seen_ms)
+		return judged(GDR__NODE_STATE__NODE_NEW, xstrdup("it has never connected"),
+			      "install gdr-guest in the VM's image, with its two services enabled");
+	if (fleet_guest_is_another(guest))
+		return judged(
+			GDR__NODE_STATE__NODE_STUCK,
+			xasprintf("it speaks from a machine with UUID %.36s, its VM's is %.36s",
+				  guest->report->inventory->product_uuid, vm->uuid),
+			"its key is in another machine: a copy of its disk? Undefine the VM, so that its host makes "
+			"a new one");
+	return (struct judgement){ .state = GDR__NODE_STATE__NODE_READY };
+}
+
+static struct judgement
+judge_alone(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
+{
+	struct judgement first = { .state = GDR__NODE_STATE__NODE_READY };
+
+	if (node->host)
+		first = by_host(node);
+	if (first.state != GDR__NODE_STATE__NODE_READY)
+		return first;
 	if (!node->key)
 		return judged(GDR__NODE_STATE__NODE_NEW, xstrdup("declared, and has not joined"),
 			      "`gdrctl token create --node NAME`, then `gdr-agent join` on the host");
@@ -130,12 +166,16 @@ judge(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 		return judged(GDR__NODE_STATE__NODE_NEW, xstrdup("joined, and has never connected"),
 			      "start gdr-agent-worker and gdr-agent-comm on the host");
 	if (is_lost(fleet, node, now_ms))
-		return judged(GDR__NODE_STATE__NODE_LOST, xstrdup("its agent does not report"),
-			      "look at the host, its network, and `journalctl -u gdr-agent-comm` there");
+		return judged(
+			GDR__NODE_STATE__NODE_LOST, xstrdup("its agent does not report"),
+			node->host ? "look at the VM's console, its network, and `journalctl -u gdr-guest-comm` in it"
+				   : "look at the host, its network, and `journalctl -u gdr-agent-comm` there");
 	if (node->silent_s)
-		return judged(GDR__NODE_STATE__NODE_STUCK,
-			      xasprintf("its root half has not looked at the machine for %u s", node->silent_s),
-			      "`systemctl status gdr-agent-worker` on the host: it is stopped, or a tool hangs");
+		return judged(
+			GDR__NODE_STATE__NODE_STUCK,
+			xasprintf("its root half has not looked at the machine for %u s", node->silent_s),
+			node->host ? "`systemctl status gdr-guest-worker` in the VM: it is stopped, or a tool hangs"
+				   : "`systemctl status gdr-agent-worker` on the host: it is stopped, or a tool hangs");
 	if (node->mode == GDR__MODE__MODE_HOLD)
 		return judged(GDR__NODE_STATE__NODE_HELD, node->mode_why ? xstrdup(node->mode_why) : NULL,
 			      "`gdrctl node release` when it may go on");
@@ -150,6 +190,63 @@ judge(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 	if (!same(node->report->boot_id, node->boot_id))
 		return judged(GDR__NODE_STATE__NODE_CONVERGING, xstrdup("this boot has not been measured yet"), NULL);
 	return by_report(node);
+}
+
+/* READY: it is as wanted, or nobody needs it to be. */
+static struct judgement
+judge_guest(const struct fleet *fleet, const struct node *guest, uint64_t now_ms)
+{
+	struct judgement found = judge_alone(fleet, guest, now_ms);
+
+	if (found.state == GDR__NODE_STATE__NODE_READY || fleet_vm_is(guest, "shutoff")) {
+		free(found.why);
+		free(found.remedy);
+		return (struct judgement){ .state = GDR__NODE_STATE__NODE_READY };
+	}
+	char *why = xasprintf("guest %s: %s", guest->name + strlen(guest->host->name) + 1,
+			      found.why ? found.why : pbtext_enum(&gdr__node_state__descriptor, (int)found.state));
+	free(found.why);
+	found.why = why;
+	return found;
+}
+
+/* A host that is right itself is what its worst guest is: lost or new is the guest, the host needs help with it. */
+static struct judgement
+by_guests(const struct fleet *fleet, const struct node *host, uint64_t now_ms)
+{
+	struct judgement found = { .state = GDR__NODE_STATE__NODE_READY };
+
+	for (size_t i = 0; i < host->n_guests && found.state == GDR__NODE_STATE__NODE_READY; i++)
+		found = judge_guest(fleet, host->guests[i], now_ms);
+	if (found.state == GDR__NODE_STATE__NODE_LOST)
+		found.state = GDR__NODE_STATE__NODE_STUCK;
+	else if (found.state == GDR__NODE_STATE__NODE_NEW)
+		found.state = GDR__NODE_STATE__NODE_CONVERGING;
+	return found;
+}
+
+bool
+fleet_guests_are_ready(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
+{
+	struct judgement found = { .state = GDR__NODE_STATE__NODE_READY };
+
+	if (node->needs_guests)
+		found = by_guests(fleet, node, now_ms);
+	free(found.why);
+	free(found.remedy);
+	return found.state == GDR__NODE_STATE__NODE_READY;
+}
+
+static struct judgement
+judge(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
+{
+	struct judgement found = judge_alone(fleet, node, now_ms);
+
+	if (found.state != GDR__NODE_STATE__NODE_READY || !node->needs_guests)
+		return found;
+	free(found.why);
+	free(found.remedy);
+	return by_guests(fleet, node, now_ms);
 }
 
 Gdr__NodeState
@@ -202,8 +299,8 @@ note_ready(struct fleet *fleet, struct node *node)
 	node->dirty = true;
 }
 
-void
-fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms)
+static void
+refresh(struct fleet *fleet, struct node *node, uint64_t now_ms)
 {
 	auto_free char *why = NULL;
 	Gdr__NodeState state = fleet_state(fleet, node, now_ms, &why, NULL);
@@ -216,9 +313,17 @@ fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms)
 	node->since_ms = now_ms;
 	fleet_touch(fleet, node);
 	node->dirty = true;
-	if (!noteworthy(state))
+	if (!noteworthy(state) || !fleet_may_note(node, now_ms))
 		return;
 	auto_free char *object = xasprintf("node/%s", node->name);
 	auto_free char *kind = xasprintf("node.%s", pbtext_enum(&gdr__node_state__descriptor, (int)state));
 	fleet_event(fleet, now_ms, "gdrd", kind, object, "%s", why ? why : "");
+}
+
+void
+fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms)
+{
+	refresh(fleet, node, now_ms);
+	if (node->host)
+		refresh(fleet, node->host, now_ms);
 }

@@ -20,6 +20,8 @@ add_head(const struct ctl *ctl, const Gdr__FleetStatus *status, struct buf *out)
 {
 	buf_printf(out, "%" PRIu32 " nodes, %" PRIu32 " connected, %" PRIu32 " of %" PRIu32 " reboot grants open",
 		   status->nodes, status->connected, status->open_grants, status->max_rebooting);
+	if (status->guests > 0)
+		buf_printf(out, "; %" PRIu32 " of %" PRIu32 " guests ready", status->guests_ready, status->guests);
 	if (status->version) {
 		auto_buf struct buf version = { 0 };
 

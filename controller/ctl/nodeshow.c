@@ -170,6 +170,10 @@ nodeshow(struct ctl *ctl, const Gdr__NodeView *node)
 	show_state(ctl, node, &out);
 	show_wanted(ctl, node, &out);
 	show_link(ctl, node, &out);
+	if (node->n_guests > 0) {
+		buf_add(&out, "\n", 1);
+		output_table(ctl, columns_attention, node->guests, node->n_guests, "", NULL, &out);
+	}
 	if (node->report) {
 		show_machine(ctl, node->report->inventory, &out);
 		for (size_t i = 0; i < node->report->n_layers; i++)
