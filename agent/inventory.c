@@ -118,7 +118,7 @@ read_phys_bits(const char *cpuinfo, Gdr__Inventory *out)
 	auto_free char *sizes = inventory_field(cpuinfo, "address sizes");
 	unsigned long bits = sizes ? strtoul(sizes, NULL, 10) : 0;
 
-	out->has_phys_bits = bits >= 32 && bits <= 64;
+	out->has_phys_bits = bits >= 32 && bits < 64;
 	out->phys_bits = out->has_phys_bits ? (uint32_t)bits : 0;
 }
 

@@ -22,7 +22,9 @@
 /* A NUMA node of the guest, and the host's that it stands for. */
 struct vm_cell {
 	uint32_t host_node;
-	uint64_t memory; /* Bytes, whole huge pages. */
+	const Gdr__NumaNode *seen; /* In the inventory. */
+	size_t place;              /* Of that in the inventory's list, and so in every node's distances. */
+	uint64_t memory;           /* Bytes, whole huge pages. */
 	unsigned first_vcpu;
 	unsigned n_vcpus;
 };
@@ -104,7 +106,7 @@ void vm_plans_free(struct vm_plans *plans);
 /* The plan of that name, or NULL. */
 const struct vm_plan *vm_plans_find(const struct vm_plans *plans, const char *name);
 
-/* Huge pages of the VMs on a host's node: what `hugepages: {count: vm}` asks for. */
-uint64_t vm_plans_pages(const struct vm_plans *plans, uint32_t host_node);
+/* Bytes that the VMs have on a node of the host. */
+uint64_t vm_plans_memory(const struct vm_plans *plans, uint32_t host_node);
 /* How many VFs the VMs need of a PF. */
 unsigned vm_plans_vfs(const struct vm_plans *plans, const char *pf);

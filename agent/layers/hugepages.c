@@ -1,6 +1,6 @@
 /* hugepages.c - pages for guest memory on every NUMA node, as long as the machine is up.
  *
- * Spec:     hugepages: {size: 1G, count: 750} or {size: 1G, per_node: {"0": "375", "1": "375"}}
+ * Spec:     hugepages: {size: 1G, count: 750}, {size: 1G, count: vm} or {size: 1G, per_node: {"0": "375", "1": "375"}}
  * Reads:    /sys/devices/system/node/nodeN/hugepages/hugepages-<size>kB/{nr_hugepages,free_hugepages},
  *           /sys/devices/system/node/nodeN/meminfo (MemFree), the inventory's NUMA nodes, /proc/cpuinfo
  * Changes:  nr_hugepages, now.  The reservation at boot belongs to layers/kernel.c: a 1 GiB page is 1 GiB of
@@ -14,9 +14,9 @@
 #include "agent/inventory.h"
 #include "agent/journal.h"
 #include "agent/layer.h"
+#include "agent/pages.h"
 #include "common/err.h"
 #include "common/mem.h"
-#include "common/pb.h"
 
 /* Pages of one node. */
 struct node {
@@ -53,29 +53,6 @@ free_memory(struct host *host, uint32_t node)
 	(void)host_read(host, path, &text, NULL, &ignored);
 	auto_free char *value = text ? inventory_field(text, key) : NULL;
 	return value ? (uint64_t)strtoull(value, NULL, 10) << 10 : UINT64_MAX;
-}
-
-static size_t
-nodes_with_memory(const Gdr__Inventory *inventory)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < inventory->n_numa; i++)
-		n += inventory->numa[i]->memory > 0;
-	return n;
-}
-
-/* The 'index'-th node's share of an even spread; what does not divide goes to the first ones. */
-static uint64_t
-share_of(const Gdr__HugepagesSpec *spec, uint32_t node, size_t index, size_t nodes)
-{
-	char id[16];
-
-	(void)snprintf(id, sizeof(id), "%u", node);
-	const char *own = PB_MAP_GET(spec->per_node, spec->n_per_node, id);
-	if (spec->n_per_node)
-		return own ? strtoull(own, NULL, 10) : 0;
-	return spec->count / nodes + (index < spec->count % nodes);
 }
 
 /* What the kernel gave the last time it was asked for this number, in this boot. */
@@ -142,14 +119,6 @@ report_no_size(const struct machine *machine, const Gdr__Spec *spec, const struc
 		   able ? "" : ": the processor lacks pdpe1gb, which 1 GiB pages need");
 }
 
-static bool
-hugepages_wanted(const Gdr__Spec *spec)
-{
-	const Gdr__HugepagesSpec *pages = spec->hugepages;
-
-	return pages && pages->has_size && (pages->has_count || pages->n_per_node);
-}
-
 static int
 inspect_node(const struct machine *machine, const Gdr__Spec *spec, struct node *node, struct report *out,
 	     struct err *err)
@@ -194,20 +163,20 @@ static int
 hugepages_inspect(const struct machine *machine, const Gdr__Spec *spec, struct report *out, struct err *err)
 {
 	const Gdr__Inventory *inventory = machine->inventory;
-	size_t nodes = nodes_with_memory(inventory);
-	size_t index = 0;
+	bool found = false;
 
-	if (!nodes)
-		return err_set(err, -ENOENT, "/sys/devices/system/node has no node with memory");
 	for (size_t i = 0; i < inventory->n_numa; i++) {
 		struct node node = { .id = inventory->numa[i]->id };
 		if (!inventory->numa[i]->memory)
 			continue;
-		node.want = share_of(spec->hugepages, node.id, index++, nodes);
+		found = true;
+		node.want = pages_wanted(inventory, spec, node.id);
 		int rc = inspect_node(machine, spec, &node, out, err);
 		if (rc < 0)
 			return rc;
 	}
+	if (!found)
+		return err_set(err, -ENOENT, "/sys/devices/system/node has no node with memory");
 	report_absent(machine, spec, out);
 	return 0;
 }
@@ -236,7 +205,7 @@ hugepages_apply(const struct machine *machine, const Gdr__Spec *spec, const stru
 }
 
 const struct layer layer_hugepages = {
-	.wanted = hugepages_wanted,
+	.wanted = pages_are_wanted,
 	.inspect = hugepages_inspect,
 	.apply = hugepages_apply,
 };

@@ -8,9 +8,9 @@
 
 #include "agent/bootloader.h"
 #include "agent/inventory.h"
+#include "agent/pages.h"
 #include "common/buf.h"
 #include "common/mem.h"
-#include "common/pb.h"
 
 /* --- lists ------------------------------------------------------------------------------------------------- */
 
@@ -179,49 +179,37 @@ size_text(uint64_t bytes)
 	return xasprintf("%" PRIu64 "M", bytes >> 20);
 }
 
-static const char *
-pages_of(const Gdr__HugepagesSpec *spec, unsigned node)
-{
-	char id[16];
-
-	(void)snprintf(id, sizeof(id), "%u", node);
-	return PB_MAP_GET(spec->per_node, spec->n_per_node, id);
-}
-
 /* "0:375,1:375" is understood from Linux 5.16 on; before that the total, which layer hugepages spreads. */
 static char *
-pages_text(const struct machine *machine, const Gdr__HugepagesSpec *spec)
+pages_text(const struct machine *machine, const Gdr__Spec *spec)
 {
-	const char *kernel = machine->inventory->kernel;
-	bool by_node = kernel && version_compare(kernel, "5.16") >= 0;
+	const Gdr__Inventory *inventory = machine->inventory;
+	bool given = spec->hugepages->n_per_node || pages_follow_vms(spec->hugepages);
+	bool by_node = inventory->kernel && version_compare(inventory->kernel, "5.16") >= 0;
 	struct buf nodes = { 0 };
-	uint64_t total = 0;
 
-	for (size_t i = 0; i < machine->inventory->n_numa; i++) {
-		unsigned id = machine->inventory->numa[i]->id;
-		const char *pages = pages_of(spec, id);
-		if (!pages)
-			continue;
-		uint64_t n = strtoull(pages, NULL, 10);
-		total += n;
-		buf_printf(&nodes, "%s%u:%" PRIu64, nodes.len ? "," : "", id, n);
+	for (size_t i = 0; given && by_node && i < inventory->n_numa; i++) {
+		uint32_t id = inventory->numa[i]->id;
+		uint64_t pages = pages_wanted(inventory, spec, id);
+		if (pages)
+			buf_printf(&nodes, "%s%u:%" PRIu64, nodes.len ? "," : "", id, pages);
 	}
-	if (by_node && nodes.len)
+	if (nodes.len)
 		return buf_steal(&nodes);
-	buf_free(&nodes);
-	return xasprintf("%" PRIu64, total);
+	return xasprintf("%" PRIu64, pages_wanted_in_all(inventory, spec));
 }
 
 static void
-add_hugepages(const struct machine *machine, const Gdr__HugepagesSpec *spec, struct params *out)
+add_hugepages(const struct machine *machine, const Gdr__Spec *spec, struct params *out)
 {
-	if (!spec || !spec->has_size || (!spec->has_count && !spec->n_per_node))
+	if (!pages_are_wanted(spec))
 		return;
-	auto_free char *size = size_text(spec->size);
-	auto_free char *pages = spec->n_per_node ? pages_text(machine, spec) : xasprintf("%u", spec->count);
-	add(out, PARAM_SIZE, "default_hugepagesz", size)->size = spec->size;
-	add(out, PARAM_SIZE, "hugepagesz", size)->size = spec->size;
-	add(out, PARAM_PAGES, "hugepages", pages)->size = spec->size;
+	uint64_t bytes = spec->hugepages->size;
+	auto_free char *size = size_text(bytes);
+	auto_free char *pages = pages_text(machine, spec);
+	add(out, PARAM_SIZE, "default_hugepagesz", size)->size = bytes;
+	add(out, PARAM_SIZE, "hugepagesz", size)->size = bytes;
+	add(out, PARAM_PAGES, "hugepages", pages)->size = bytes;
 }
 
 static void
@@ -262,7 +250,7 @@ params_wanted(const struct machine *machine, const Gdr__Spec *spec, const char *
 			add_list(out, "vfio-pci.ids", ids, others);
 		add_blacklist(kernel, others, out);
 	}
-	add_hugepages(machine, spec->hugepages, out);
+	add_hugepages(machine, spec, out);
 	for (size_t i = 0; kernel && i < kernel->n_cmdline; i++)
 		add_exact(kernel->cmdline[i], out);
 }
