@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/cli_internal.h"
 #include "agent/host.h"
 #include "agent/inventory.h"
 #include "agent/journal.h"
@@ -20,8 +21,8 @@
 
 #define PROFILE_MAX (1U << 20)
 
-static int
-complain(const struct settings *settings, const struct err *err)
+int
+cli_complain(const struct settings *settings, const struct err *err)
 {
 	(void)fprintf(stderr, "%s: %s\n", settings->program->name, err->msg);
 	return 1;
@@ -36,7 +37,7 @@ open_journal(const struct settings *settings, enum converge_how how, const char 
 
 	if (rc != -EBADMSG)
 		return rc;
-	(void)complain(settings, err);
+	(void)cli_complain(settings, err);
 	*err = (struct err){ 0 };
 	return 0;
 }
@@ -89,8 +90,9 @@ from_profile(const char *path, Gdr__Desired **out, struct err *err)
 	return 0;
 }
 
-static int
-find_desired(const struct settings *settings, const struct cli_options *options, Gdr__Desired **out, struct err *err)
+int
+cli_find_desired(const struct settings *settings, const struct cli_options *options, Gdr__Desired **out,
+		 struct err *err)
 {
 	if (options->profile)
 		return from_profile(options->profile, out, err);
@@ -158,7 +160,7 @@ look(const struct settings *settings, const struct cli_options *options, enum co
 	struct journal *journal = NULL;
 	struct err err = { 0 };
 	struct host *host = host_open(settings->config->root, settings->config);
-	int rc = find_desired(settings, options, &desired, &err);
+	int rc = cli_find_desired(settings, options, &desired, &err);
 
 	if (rc == 0)
 		rc = pass_boot_id(host, &boot_id, &err);
@@ -173,7 +175,7 @@ look(const struct settings *settings, const struct cli_options *options, enum co
 	journal_free(journal);
 	host_free(host);
 	if (rc < 0 || !report)
-		return complain(settings, &err);
+		return cli_complain(settings, &err);
 	return report->outcome == GDR__OUTCOME__OUTCOME_SETTLED ? 0 : 3;
 }
 
@@ -242,7 +244,7 @@ cli_inventory(const struct settings *settings, const struct cli_options *options
 	inventory_free(inventory);
 	pci_close(pci);
 	host_free(host);
-	return rc == 0 ? 0 : complain(settings, &err);
+	return rc == 0 ? 0 : cli_complain(settings, &err);
 }
 
 int
@@ -251,8 +253,8 @@ cli_desired(const struct settings *settings, const struct cli_options *options)
 	auto_pb Gdr__Desired *desired = NULL;
 	struct err err = { 0 };
 
-	if (find_desired(settings, options, &desired, &err) < 0)
-		return complain(settings, &err);
+	if (cli_find_desired(settings, options, &desired, &err) < 0)
+		return cli_complain(settings, &err);
 	(void)print_message(&desired->base, strcmp(options->output, "table") == 0 ? "yaml" : options->output);
 	return 0;
 }

@@ -19,3 +19,5 @@ int cli_desired(const struct settings *settings, const struct cli_options *optio
 
 /* A topology file of NCCL's, judged by itself or, with 'here', as this machine would read it. */
 int cli_topology_lint(const struct settings *settings, const struct cli_options *options, const char *file, bool here);
+/* The domain XML of a VM, or of all (NULL). */
+int cli_vm_xml(const struct settings *settings, const struct cli_options *options, const char *name);

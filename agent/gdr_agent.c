@@ -40,6 +40,12 @@ topology_lint(const struct settings *settings, const struct arguments *arguments
 	return cli_topology_lint(settings, &arguments->options, arguments->operand, false);
 }
 
+static int
+vm_xml(const struct settings *settings, const struct arguments *arguments)
+{
+	return cli_vm_xml(settings, &arguments->options, arguments->operand);
+}
+
 static const struct command commands[] = {
 	{ "worker", "the root half of the daemon: converges this host", command_worker, NULL },
 	{ "comm", "the unprivileged half: talks to the controller", command_comm, NULL },
@@ -49,6 +55,7 @@ static const struct command commands[] = {
 	{ "inventory", "what this host is made of", command_inventory, NULL },
 	{ "desired", "what is wanted of this host", command_desired, NULL },
 	{ "topology lint", "what NCCL would make of a topology file: topology lint FILE", topology_lint, "FILE" },
+	{ "vm-xml", "the definition of a VM, or of all, as libvirt would get it: vm-xml [VM]", vm_xml, "[VM]" },
 	{ 0 },
 };
 

@@ -56,6 +56,33 @@ read_cpus(const char *list)
 	return cpus;
 }
 
+static int
+by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a;
+	const uint32_t *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+char *
+vm_list_text(const uint32_t *numbers, size_t n)
+{
+	auto_free uint32_t *v = xcalloc(n + 1, sizeof(*v));
+	struct buf out = { 0 };
+
+	memcpy(v, numbers, n * sizeof(*v));
+	qsort(v, n, sizeof(*v), by_number);
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && v[end] == v[end - 1] + 1; end++)
+			;
+		buf_printf(&out, "%s%" PRIu32, out.len ? "," : "", v[i]);
+		if (end - i > 1)
+			buf_printf(&out, "-%" PRIu32, v[end - 1]);
+	}
+	return buf_steal(&out);
+}
+
 static bool
 is_taken(const struct vm_plans *plans, uint32_t cpu)
 {
@@ -313,7 +340,7 @@ vm_plan_cells(const struct vm_host *host, struct vm_plan *plan, struct err *err)
 void
 vm_plan_emulator(const struct vm_host *host, struct vm_plan *plan)
 {
-	struct buf list = { 0 };
+	struct cpus all = { 0 };
 
 	if (plan->spec->host_cpus) {
 		plan->emulator = xstrdup(plan->spec->host_cpus);
@@ -322,12 +349,13 @@ vm_plan_emulator(const struct vm_host *host, struct vm_plan *plan)
 	for (size_t c = 0; c < plan->n_cells; c++) {
 		struct cpus left = free_cpus(host, plan, plan->cells[c].seen);
 		for (size_t i = 0; i < left.n; i++)
-			buf_printf(&list, "%s%u", list.len ? "," : "", left.v[i]);
+			add_cpu(&all, left.v[i]);
 		free(left.v);
 	}
-	if (list.len)
-		plan->emulator = buf_steal(&list);
+	if (all.n)
+		plan->emulator = vm_list_text(all.v, all.n);
 	else
 		vm_plan_note(plan,
 			     "no CPU is left for QEMU's own threads: they share the vCPUs' (host_cpus keeps some)");
+	free(all.v);
 }

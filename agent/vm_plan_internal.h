@@ -32,6 +32,9 @@ int vm_plan_room(const struct vm_host *host, struct vm_plan *plan, struct err *e
 
 void vm_plan_note(struct vm_plan *plan, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* "0-23,48"; the caller frees. */
+char *vm_list_text(const uint32_t *numbers, size_t n);
+
 /* "0000:3f:00.2" */
 struct vm_address {
 	unsigned domain, bus, slot, function;

@@ -1,0 +1,78 @@
+/* cli_vm.c - the VMs that this host shall have, for people: the definition as libvirt would get it. */
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "agent/cli.h"
+#include "agent/cli_internal.h"
+#include "agent/host.h"
+#include "agent/inventory.h"
+#include "agent/pci.h"
+#include "agent/settings.h"
+#include "agent/vm_plan.h"
+#include "agent/vm_xml.h"
+#include "common/err.h"
+#include "common/mem.h"
+#include "common/pb.h"
+
+static int
+print_plan(const struct vm_plan *plan, struct err *err)
+{
+	static const struct vm_identity anyone = { 0 };
+	auto_free char *xml = NULL;
+
+	if (plan->refused)
+		return err_set(err, -ENOSPC, "%s cannot be: %s", plan->name, plan->refused);
+	int rc = vm_xml_write(plan, &anyone, &xml, err);
+	if (rc < 0)
+		return err_wrap(err, "%s", plan->name);
+	for (char **note = plan->notes; note && *note; note++)
+		(void)fprintf(stderr, "%s: %s\n", plan->name, *note);
+	(void)fputs(xml, stdout);
+	return 0;
+}
+
+/* 'name' NULL: all of them. */
+static int
+print_plans(const struct vm_plans *plans, const char *name, struct err *err)
+{
+	if (name && !vm_plans_find(plans, name))
+		return err_set(err, -ENOENT, "no VM called %s is wanted here", name);
+	if (!plans->n)
+		return err_set(err, -ENOENT, "no VM is wanted here");
+	for (size_t i = 0; i < plans->n; i++) {
+		int rc = 0;
+		if (!name || strcmp(plans->plan[i].name, name) == 0)
+			rc = print_plan(&plans->plan[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+cli_vm_xml(const struct settings *settings, const struct cli_options *options, const char *name)
+{
+	auto_pb Gdr__Desired *desired = NULL;
+	Gdr__Inventory *inventory = NULL;
+	struct err err = { 0 };
+	int rc = cli_find_desired(settings, options, &desired, &err);
+
+	if (rc < 0)
+		return cli_complain(settings, &err);
+	struct pci *pci = NULL;
+	struct host *host = host_open(settings->config->root, settings->config);
+	if (pci_open(host, &pci, &err) < 0)
+		pci = NULL;
+	rc = inventory_read(host, pci, &inventory, &err);
+	if (rc == 0) {
+		struct vm_plans plans;
+		vm_plans_make(inventory, desired->spec, settings->node, &plans);
+		rc = print_plans(&plans, name, &err);
+		vm_plans_free(&plans);
+	}
+	inventory_free(inventory);
+	pci_close(pci);
+	host_free(host);
+	return rc < 0 ? cli_complain(settings, &err) : 0;
+}
