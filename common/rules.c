@@ -169,6 +169,15 @@ is_share(const char *value)
 }
 
 static bool
+is_time(const char *value)
+{
+	bool digits = strlen(value) == 5 && value[2] == ':' && strspn(value, "0123456789") == 2 &&
+		      strspn(value + 3, "0123456789") == 2;
+
+	return digits && strncmp(value, "24", 2) < 0 && value[3] < '6';
+}
+
+static bool
 is_line(const char *value)
 {
 	size_t left = strlen(value);
@@ -264,6 +273,7 @@ static const struct {
 	[RULE_OUI] = { is_oui, "the first three bytes of a MAC address such as 02:67:64" },
 	[RULE_CPULIST] = { is_cpulist, "a list of CPUs such as 0,1,48-51" },
 	[RULE_TEXT] = { is_text, "text" },
+	[RULE_TIME] = { is_time, "a time of day such as 22:00" },
 	[RULE_LINE] = { is_line, "one line of text" },
 };
 

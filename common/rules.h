@@ -30,6 +30,7 @@ enum rule_kind {
 	RULE_OUI,      /* The first three bytes of a MAC address that is no group's: 02:67:64 */
 	RULE_CPULIST,  /* 0,1,48-51 */
 	RULE_TEXT,     /* RULE_LINE of several lines. */
+	RULE_TIME,     /* Of a day: 00:00 ... 23:59. */
 	RULE_LINE,     /* No control characters; length min ... max. */
 };
 

@@ -482,6 +482,12 @@ load_token(void *arg, const struct store_token *row)
 }
 
 static int
+load_window(void *arg, const struct store_window *row)
+{
+	return fleet_load_window(arg, row);
+}
+
+static int
 load_rollout(void *arg, const struct store_rollout *row)
 {
 	return fleet_load_rollout(arg, row);
@@ -500,6 +506,7 @@ load(struct fleet *fleet, struct err *err)
 						    .profile = load_profile,
 						    .principal = load_principal,
 						    .token = load_token,
+						    .window = load_window,
 						    .rollout = load_rollout,
 						    .rollout_node = load_rollout_node };
 
@@ -560,6 +567,7 @@ fleet_close(struct fleet *fleet)
 	zhashx_destroy(&fleet->dropped);
 	zhashx_destroy(&fleet->profiles);
 	fleet_drop_rollouts(fleet);
+	fleet_drop_windows(fleet);
 	free(fleet->touched);
 	free(fleet);
 }
@@ -579,6 +587,7 @@ reload(struct fleet *fleet)
 	zhashx_set_destructor(fleet->nodes, node_free);
 	zhashx_purge(fleet->profiles);
 	fleet_drop_rollouts(fleet);
+	fleet_drop_windows(fleet);
 	if (load(fleet, &err) < 0) {
 		log_error("the database cannot be read back after a failed write: %s", err.msg);
 		abort(); /* The service manager starts us anew; nothing that was acknowledged is lost. */

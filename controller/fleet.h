@@ -119,6 +119,16 @@ int fleet_reboot(struct fleet *fleet, const struct ask *ask, const Gdr__NodeRebo
 int fleet_rollout_plan(struct fleet *fleet, const struct ask *ask, const Gdr__Rollout *plan, struct err *err);
 int fleet_rollout_start(struct fleet *fleet, const struct ask *ask, const Gdr__Rollout *plan, struct err *err);
 int fleet_rollout_change(struct fleet *fleet, const struct ask *ask, const Gdr__RolloutChange *change, struct err *err);
+int fleet_window_remove(struct fleet *fleet, const struct ask *ask, const Gdr__WindowRemove *remove, struct err *err);
+
+/* Programs that rollouts want to have run now, after the commit (struct rollout_call of controller/rollout.h). */
+struct rollout_call;
+void fleet_calls(const struct fleet *fleet,
+		 void (*fn)(void *arg, const Gdr__RolloutRecord *record, const struct rollout_call *call), void *arg);
+/* One has ended: its exit status, or -1, and the last line that it said. */
+void fleet_called(struct fleet *fleet, const char *rollout, const struct rollout_call *call, int status,
+		  const char *text, uint64_t now_ms);
+
 /* An event about something that the keyring did. */
 int fleet_note(struct fleet *fleet, const struct ask *ask, const char *kind, const char *object, const char *text,
 	       struct err *err);
@@ -135,4 +145,5 @@ int fleet_query_events(struct fleet *fleet, const struct ask *ask, const Gdr__Ev
 int fleet_query_drift(struct fleet *fleet, const struct ask *ask, const Gdr__DriftQuery *query, struct err *err);
 int fleet_query_status(struct fleet *fleet, const struct ask *ask, const Gdr__StatusQuery *query, struct err *err);
 int fleet_query_rollouts(struct fleet *fleet, const struct ask *ask, const Gdr__RolloutQuery *query, struct err *err);
+int fleet_query_windows(struct fleet *fleet, const struct ask *ask, const Gdr__WindowQuery *query, struct err *err);
 int fleet_export(struct fleet *fleet, const struct ask *ask, const Gdr__Export *export, struct err *err);

@@ -335,12 +335,15 @@ fleet_apply(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply,
 
 	if (rc == 0)
 		rc = check_nodes(fleet, apply, err);
+	if (rc == 0)
+		rc = fleet_check_windows(apply, err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < apply->n_profiles; i++)
 		apply_profile(fleet, ask, apply->profiles[i], apply->comment);
 	for (size_t i = 0; i < apply->n_nodes; i++)
 		apply_node(fleet, ask, apply, apply->nodes[i]);
+	fleet_apply_windows(fleet, ask, apply);
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
 /* fleet_impl.h - what the fleet's own files share: fleet.c (load, commit), fleet_news.c (agents), fleet_change.c
- * (operators' requests), fleet_query.c (answers), fleet_rollout.c and fleet_rollout_ask.c.  Nobody else includes it. */
+ * (operators' requests), fleet_query.c (answers), fleet_rollout.c and fleet_rollout_ask.c, fleet_window.c.  Nobody else
+ * includes it. */
 
 #include <czmq.h>
 
@@ -15,6 +16,7 @@ struct selector;
 struct fleet_world;
 struct store_rollout;
 struct store_rollout_node;
+struct store_window;
 
 struct revision {
 	uint32_t number;
@@ -37,6 +39,11 @@ struct rollout {
 	bool *nodes_dirty; /* and these of its nodes. */
 };
 
+struct window {
+	Gdr__Window *document;
+	struct selector *selector; /* NULL: of no node. */
+};
+
 struct fleet {
 	struct store *store;
 	struct keyring *keyring;
@@ -47,6 +54,8 @@ struct fleet {
 	zhashx_t *profiles;       /* name -> struct profile */
 	struct rollout *rollouts; /* Oldest first. */
 	size_t n_rollouts;
+	struct window *windows; /* By name. */
+	size_t n_windows;
 	uint64_t stepped_ms; /* When rollouts last were. */
 	uint64_t news_ms;    /* Something was heard this turn of a node that is in one; 0: nothing. */
 	uint64_t started_ms;
@@ -109,6 +118,8 @@ struct fleet_world *fleet_world(struct fleet *fleet, uint64_t now_ms);
 /* The same for one rollout at work, or (NULL) for a new one over 'chosen'. */
 const struct rollout_world *fleet_world_for(struct fleet_world *world, const char *rollout, struct node *const *chosen,
 					    size_t n);
+/* For a plan: the nodes of this rollout, which ends for it, are free. */
+void fleet_world_take_over(struct fleet_world *world, const Gdr__RolloutRecord *record);
 void fleet_world_free(struct fleet_world *world);
 /* Marks what changed, gives nodes their revisions, notes events. */
 void fleet_take_effects(struct fleet *fleet, struct rollout *rollout, struct rollout_effects *effects,
@@ -117,6 +128,20 @@ void fleet_step_rollouts(struct fleet *fleet, uint64_t now_ms);
 /* Those that are dirty, in this turn's transaction. */
 void fleet_write_rollouts(struct fleet *fleet);
 void fleet_rollouts_written(struct fleet *fleet);
+
+/* --- fleet_window.c ------------------------------------------------------------------------------------ */
+
+int fleet_load_window(struct fleet *fleet, const struct store_window *row);
+void fleet_drop_windows(struct fleet *fleet);
+/* NULL: there is none, or 'name' is NULL. */
+const Gdr__Window *fleet_window(const struct fleet *fleet, const char *name);
+/* Checks all that 'apply' brings, then takes them. */
+int fleet_check_windows(const Gdr__Apply *apply, struct err *err);
+void fleet_apply_windows(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply);
+/* NULL, or what it waits for: "window nights opens at 2026-11-24 22:00 UTC".  The caller frees. */
+char *fleet_window_shut(const Gdr__Window *window, uint64_t now_ms);
+/* The same of any window that keeps 'node' from being rebooted: its rollout's, and those that fit it. */
+char *fleet_node_shut(const struct fleet *fleet, const struct node *node, uint64_t now_ms);
 
 static inline void
 fleet_set_text(char **field, const char *text)

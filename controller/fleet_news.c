@@ -356,7 +356,6 @@ candidate(const struct node *node, const Gdr__RebootLimits *limits, const char *
 				    .label_values = values,
 				    .open = node->grant_boot != NULL,
 				    .wants = wants_reboot(node),
-				    .held = node->mode == GDR__MODE__MODE_HOLD,
 				    .wants_since_ms = node->wants_since_ms };
 }
 
@@ -369,8 +368,10 @@ grant_reboots(struct fleet *fleet, uint64_t now_ms)
 	auto_free struct node **nodes = NULL;
 	auto_free struct grant_node *rows = NULL;
 	auto_free const char **values = NULL;
+	auto_strv char **shut = NULL;
 	auto_free struct grant_label *labels = xcalloc(n_labels + 1, sizeof(*labels));
 	size_t n = 0;
+	size_t n_shut = 0;
 	bool anyone = false;
 
 	for (struct node *node = fleet_first(fleet); node && !anyone; node = fleet_next(fleet))
@@ -379,12 +380,17 @@ grant_reboots(struct fleet *fleet, uint64_t now_ms)
 		return;
 	nodes = xcalloc(fleet_size(fleet) + 1, sizeof(struct node *));
 	rows = xcalloc(fleet_size(fleet) + 1, sizeof(*rows));
+	shut = xcalloc(fleet_size(fleet) + 1, sizeof(char *));
 	values = xcalloc(fleet_size(fleet) * n_labels + 1, sizeof(char *));
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet)) {
 		if (!node->grant_boot && !wants_reboot(node))
 			continue;
 		rows[n] = candidate(node, limits, values + n * n_labels);
 		nodes[n++] = node;
+		if (!wants_reboot(node))
+			continue;
+		rows[n - 1].waits_for = shut[n_shut] = fleet_node_shut(fleet, node, now_ms);
+		n_shut += shut[n_shut] != NULL;
 	}
 	for (size_t i = 0; i < n_labels; i++)
 		labels[i] = (struct grant_label){ .name = limits->per_label[i]->key,

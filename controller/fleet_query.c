@@ -362,6 +362,8 @@ fleet_export(struct fleet *fleet, const struct ask *ask, const Gdr__Export *expo
 	for (size_t i = 0; i < n_profiles; i++)
 		ADD(out->profiles, out->n_profiles,
 		    (Gdr__Profile *)pb_copy(&profiles[i]->revisions[profiles[i]->n - 1].profile->base));
+	for (size_t i = 0; i < fleet->n_windows; i++)
+		ADD(out->windows, out->n_windows, (Gdr__Window *)pb_copy(&fleet->windows[i].document->base));
 	int rc = fleet_select(fleet, NULL, &nodes, &n_nodes, err);
 	if (rc == 0)
 		n_nodes = without_guests(nodes, n_nodes);

@@ -183,6 +183,7 @@ struct fleet_world {
 	struct node **nodes; /* In the same order. */
 	char **whys;
 	size_t n_whys;
+	char *shut;
 };
 
 static bool
@@ -284,11 +285,23 @@ fleet_world_for(struct fleet_world *world, const char *rollout, struct node *con
 }
 
 void
+fleet_world_take_over(struct fleet_world *world, const Gdr__RolloutRecord *record)
+{
+	for (size_t i = 0; i < record->n_nodes; i++)
+		for (size_t j = 0; j < world->world.n; j++)
+			if (strcmp(world->seen[j].name, record->nodes[i]->name) == 0) {
+				world->seen[j].taken = false;
+				world->seen[j].inherited = record->nodes[i]->has_assigned_ms;
+			}
+}
+
+void
 fleet_world_free(struct fleet_world *world)
 {
 	for (size_t i = 0; i < world->n_whys; i++)
 		free(world->whys[i]);
 	free(world->whys);
+	free(world->shut);
 	free(world->seen);
 	free(world->nodes);
 	free(world);
@@ -361,9 +374,41 @@ fleet_step_rollouts(struct fleet *fleet, uint64_t now_ms)
 			continue;
 		/* Anew for each: the one before may have moved nodes. */
 		struct fleet_world *world = fleet_world(fleet, now_ms);
+		const Gdr__Window *window = fleet_window(fleet, rollout->record->plan->window);
+		world->world.shut = world->shut = window ? fleet_window_shut(window, now_ms) : NULL;
 		rollout_step(fleet_world_for(world, rollout->record->plan->name, NULL, 0), rollout->record, now_ms,
 			     &effects);
 		fleet_take_effects(fleet, rollout, &effects, "gdrd", now_ms);
 		fleet_world_free(world);
 	}
+}
+
+/* --- programs that rollouts have run ------------------------------------------------------------------------------- */
+
+void
+fleet_calls(const struct fleet *fleet,
+	    void (*fn)(void *arg, const Gdr__RolloutRecord *record, const struct rollout_call *call), void *arg)
+{
+	for (size_t i = 0; i < fleet->n_rollouts; i++) {
+		auto_free struct rollout_call *calls = NULL;
+		size_t n = rollout_calls(fleet->rollouts[i].record, &calls);
+
+		for (size_t j = 0; j < n; j++)
+			fn(arg, fleet->rollouts[i].record, &calls[j]);
+	}
+}
+
+void
+fleet_called(struct fleet *fleet, const char *name, const struct rollout_call *call, int status, const char *text,
+	     uint64_t now_ms)
+{
+	struct rollout *rollout = fleet_rollout(fleet, name);
+	struct rollout_effects effects = { 0 };
+
+	if (!rollout)
+		return;
+	rollout_called(rollout->record, call, status, text, &effects);
+	mark_dirty(rollout, &effects);
+	rollout_effects_free(&effects);
+	fleet->news_ms = now_ms; /* The engine goes on from here at once. */
 }

@@ -194,7 +194,19 @@ complete(struct fleet *fleet, Gdr__Rollout *plan, struct err *err)
 		return err->code;
 	free(plan->profile);
 	plan->profile = xasprintf("%s@%u", profile, revision);
+	if (plan->window && !fleet_window(fleet, plan->window))
+		return err_set(err, -ENOENT, "there is no window '%s': `gdrctl window list` shows them", plan->window);
 	return give_name(fleet, plan, profile, revision, err);
+}
+
+/* It has one of the nodes in its hands. */
+static bool
+holds(const struct rollout *rollout, struct node *const *nodes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (nodes[i]->rollout && strcmp(nodes[i]->rollout, rollout->record->plan->name) == 0)
+			return true;
+	return false;
 }
 
 static int
@@ -212,7 +224,11 @@ make(struct fleet *fleet, const struct ask *ask, Gdr__Rollout *plan, Gdr__Rollou
 	if (rc < 0)
 		return rc;
 	struct fleet_world *world = fleet_world(fleet, ask->now_ms);
-	rc = rollout_plan(fleet_world_for(world, NULL, nodes, n), plan, ask->now_ms, out, unchanged, err);
+	const struct rollout_world *seen = fleet_world_for(world, NULL, nodes, n);
+	for (size_t i = 0; plan->supersede && i < fleet->n_rollouts; i++)
+		if (holds(&fleet->rollouts[i], nodes, n))
+			fleet_world_take_over(world, fleet->rollouts[i].record);
+	rc = rollout_plan(seen, plan, ask->now_ms, out, unchanged, err);
 	fleet_world_free(world);
 	if (rc == 0)
 		(*out)->by = xstrdup(ask->actor);
@@ -283,6 +299,28 @@ nothing_to_move(const Gdr__RolloutRecord *record, uint32_t unchanged, const stru
 	return 0;
 }
 
+/* Those that have some of the new one's nodes in their hands end. */
+static void
+supersede(struct fleet *fleet, const struct ask *ask, Gdr__RolloutRecord *by)
+{
+	auto_free struct node **nodes = xcalloc(by->n_nodes + 1, sizeof(struct node *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < by->n_nodes; i++) {
+		nodes[n] = fleet_node(fleet, by->nodes[i]->name);
+		n += nodes[n] != NULL;
+	}
+	for (size_t i = 0; i < fleet->n_rollouts; i++) {
+		struct rollout *rollout = &fleet->rollouts[i];
+		struct rollout_effects effects = { 0 };
+
+		if (!holds(rollout, nodes, n))
+			continue;
+		rollout_supersede(rollout->record, by, ask->now_ms, &effects);
+		fleet_take_effects(fleet, rollout, &effects, ask->actor, ask->now_ms);
+	}
+}
+
 int
 fleet_rollout_start(struct fleet *fleet, const struct ask *ask, const Gdr__Rollout *plan, struct err *err)
 {
@@ -304,6 +342,7 @@ fleet_rollout_start(struct fleet *fleet, const struct ask *ask, const Gdr__Rollo
 		    final->reason ? final->reason : "");
 	fleet_changed(ask, "rollout", final->name, "started",
 		      xasprintf("%s to %zu nodes, %zu waves", final->profile, record->n_nodes, record->n_waves));
+	supersede(fleet, ask, record);
 	(void)fleet_add_rollout(fleet, record);
 	forget_old(fleet);
 	fleet_own_nodes(fleet);

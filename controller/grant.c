@@ -133,8 +133,8 @@ line_up(struct grant_node *nodes, size_t n, struct grant_node **line)
 		nodes[i].why[0] = '\0';
 		if (!nodes[i].wants || nodes[i].open)
 			continue;
-		if (nodes[i].held)
-			(void)snprintf(nodes[i].why, sizeof(nodes[i].why), "waits: the node is held");
+		if (nodes[i].waits_for)
+			(void)snprintf(nodes[i].why, sizeof(nodes[i].why), "waits: %s", nodes[i].waits_for);
 		else
 			line[n_line++] = &nodes[i];
 	}

@@ -29,7 +29,7 @@ struct grant_node {
 	uint64_t wants_since_ms;
 	bool open; /* Has a grant: about to reboot, rebooting, or lost since. */
 	bool wants;
-	bool held; /* Gets none. */
+	const char *waits_for; /* Gets none now: "the node is held"; NULL: nothing is in its way. */
 
 	/* Filled in: it may reboot now; and where it wants to and may not, why:
 	 * "waits: 1 of 1 nodes with rack=r7 may reboot at once (n3 is)". */

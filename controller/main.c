@@ -20,6 +20,7 @@
 #include "controller/agents.h"
 #include "controller/enrol.h"
 #include "controller/fleet.h"
+#include "controller/hooks.h"
 #include "controller/keyring.h"
 #include "controller/operators.h"
 #include "controller/settings.h"
@@ -39,6 +40,7 @@ struct gdrd {
 	struct agents *agents;
 	struct operators *operators;
 	struct enrol *enrol;
+	struct hooks *hooks;
 	char *agents_at;
 	char *enrol_at;
 	zloop_t *loop;
@@ -98,6 +100,7 @@ on_tick(zloop_t *loop, int timer, void *arg)
 	agents_tick(gdrd->agents);
 	fleet_tick(gdrd->fleet, (uint64_t)zclock_time());
 	end_turn(gdrd);
+	hooks_tick(gdrd->hooks); /* What is committed may be acted on. */
 	return 0;
 }
 
@@ -181,6 +184,7 @@ open_sockets(struct gdrd *gdrd, struct err *err)
 	gdrd->agents = agents_new(agents, gdrd->fleet, gdrd->keyring, config, &turn);
 	gdrd->operators = operators_new(operators, gdrd->fleet, gdrd->keyring, gdrd->zap, &endpoints, &turn);
 	gdrd->enrol = enrol_new(enrol, gdrd->fleet, &turn);
+	gdrd->hooks = hooks_new(gdrd->fleet, config, &turn);
 	return 0;
 }
 
@@ -216,6 +220,7 @@ close_all(struct gdrd *gdrd)
 	agents_free(gdrd->agents);
 	operators_free(gdrd->operators);
 	enrol_free(gdrd->enrol);
+	hooks_free(gdrd->hooks);
 	fleet_close(gdrd->fleet);
 	keyring_free(gdrd->keyring);
 	zap_close(gdrd->zap);

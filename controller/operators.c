@@ -264,6 +264,18 @@ do_rollout_change(struct operators *o, const struct ask *ask, const Gdr__Request
 	return fleet_rollout_change(o->fleet, ask, r->rollout_change, err);
 }
 
+static int
+do_windows(struct operators *o, const struct ask *ask, const Gdr__Request *r, struct err *err)
+{
+	return fleet_query_windows(o->fleet, ask, r->windows, err);
+}
+
+static int
+do_window_remove(struct operators *o, const struct ask *ask, const Gdr__Request *r, struct err *err)
+{
+	return fleet_window_remove(o->fleet, ask, r->window_remove, err);
+}
+
 static char *
 rfc3339(uint64_t ms)
 {
@@ -405,6 +417,8 @@ static const struct handler {
 	{ GDR__REQUEST__BODY_ROLLOUT_PLAN, GDR__ROLE__ROLE_VIEWER, false, do_rollout_plan },
 	{ GDR__REQUEST__BODY_ROLLOUT_START, GDR__ROLE__ROLE_OPERATOR, true, do_rollout_start },
 	{ GDR__REQUEST__BODY_ROLLOUT_CHANGE, GDR__ROLE__ROLE_OPERATOR, true, do_rollout_change },
+	{ GDR__REQUEST__BODY_WINDOWS, GDR__ROLE__ROLE_VIEWER, false, do_windows },
+	{ GDR__REQUEST__BODY_WINDOW_REMOVE, GDR__ROLE__ROLE_OPERATOR, true, do_window_remove },
 	{ GDR__REQUEST__BODY_APPLY, GDR__ROLE__ROLE_OPERATOR, true, do_apply },
 	{ GDR__REQUEST__BODY_NODE_LABEL, GDR__ROLE__ROLE_OPERATOR, true, do_label },
 	{ GDR__REQUEST__BODY_NODE_MODE, GDR__ROLE__ROLE_OPERATOR, true, do_mode },

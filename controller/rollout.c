@@ -175,6 +175,7 @@ rollout_set_state(Gdr__RolloutRecord *record, Gdr__RolloutState state, char *why
 		[GDR__ROLLOUT_STATE__ROLLOUT_ROLLING_BACK] = "rollout.rolling-back",
 		[GDR__ROLLOUT_STATE__ROLLOUT_ROLLED_BACK] = "rollout.rolled-back",
 		[GDR__ROLLOUT_STATE__ROLLOUT_ROLLBACK_FAILED] = "rollout.rollback-failed",
+		[GDR__ROLLOUT_STATE__ROLLOUT_SUPERSEDED] = "rollout.superseded",
 	};
 
 	SET(record, state, state);
@@ -263,6 +264,7 @@ resume(Gdr__RolloutRecord *record, const char *said, uint64_t now_ms, struct rol
 	Gdr__RolloutWave *wave = record->waves[record->wave];
 	if (wave->has_deadline_ms && wave->deadline_ms <= now_ms)
 		wave->deadline_ms = now_ms + record->plan->wave_deadline;
+	rollout_forget_checks(wave);
 	uint32_t accepted = accept_failures(record, out);
 	SET(record, clock_ms, now_ms);
 	rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_RUNNING,
@@ -336,6 +338,35 @@ roll_back(Gdr__RolloutRecord *record, char *said, uint64_t now_ms, struct rollou
 	SET(record, clock_ms, now_ms);
 	rollout_roll_back(record, said, now_ms, out);
 	return 0;
+}
+
+static Gdr__RolloutNode *
+node_of(const Gdr__RolloutRecord *record, const char *name)
+{
+	for (size_t i = 0; i < record->n_nodes; i++)
+		if (strcmp(record->nodes[i]->name, name) == 0)
+			return record->nodes[i];
+	return NULL;
+}
+
+void
+rollout_supersede(Gdr__RolloutRecord *record, Gdr__RolloutRecord *by, uint64_t now_ms, struct rollout_effects *out)
+{
+	bool same_drain = record->plan->drain && by->plan->drain && strcmp(record->plan->drain, by->plan->drain) == 0;
+
+	out->nodes_changed = xcalloc(record->n_nodes + 1, sizeof(bool));
+	rollout_unclaim(record, now_ms, out);
+	for (size_t i = 0; same_drain && i < record->n_nodes; i++) {
+		Gdr__RolloutNode *heir = record->nodes[i]->has_drain ? node_of(by, record->nodes[i]->name) : NULL;
+
+		if (!heir)
+			continue;
+		SET(heir, drain, record->nodes[i]->drain);
+		record->nodes[i]->has_drain = false;
+		out->nodes_changed[i] = true;
+	}
+	rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_SUPERSEDED, xasprintf("by rollout %s", by->plan->name),
+			  now_ms, out);
 }
 
 int

@@ -29,11 +29,12 @@ struct rollout_seen {
 	const char *why;
 	Gdr__Mode mode;
 	bool connected;
-	bool measured; /* Its report is of this generation, content and boot, in mode enforce; and if so: */
-	bool settled;  /* every item is right, */
-	bool stuck;    /* or a person must act. */
-	bool taken;    /* In the hands of another rollout. */
-	bool selected; /* For a plan. */
+	bool measured;  /* Its report is of this generation, content and boot, in mode enforce; and if so: */
+	bool settled;   /* every item is right, */
+	bool stuck;     /* or a person must act. */
+	bool taken;     /* In the hands of another rollout. */
+	bool inherited; /* For a plan that supersedes: the rollout that ends for it had begun to move it. */
+	bool selected;  /* For a plan. */
 	const Gdr__Node *document;
 	const Gdr__Inventory *inventory; /* NULL: not known. */
 };
@@ -41,7 +42,8 @@ struct rollout_seen {
 struct rollout_world {
 	const struct rollout_seen *nodes; /* All of the fleet, by name. */
 	size_t n;
-	bool patient; /* gdrd has just started: silence says nothing yet. */
+	bool patient;     /* gdrd has just started: silence says nothing yet. */
+	const char *shut; /* The plan's window is: "window nights opens at ..."; NULL: it is open, or there is none. */
 };
 
 /* 'node' is to have this revision; its strings are the record's. */
@@ -80,6 +82,33 @@ void rollout_step(const struct rollout_world *world, Gdr__RolloutRecord *record,
 /* A person's decision by 'who'; -EAGAIN: the version is not the one that was seen. */
 int rollout_decide(Gdr__RolloutRecord *record, const Gdr__RolloutChange *change, const char *who, uint64_t now_ms,
 		   struct rollout_effects *out, struct err *err);
+
+/* A program that is to be run for a rollout now, as proto/rollout.proto tells: what is wanted follows from the record
+ * alone, so that nothing is lost with gdrd.  Strings are the record's. */
+struct rollout_call {
+	enum rollout_call_kind {
+		ROLLOUT_DRAIN,
+		ROLLOUT_UNDRAIN,
+		ROLLOUT_CHECK,
+		ROLLOUT_NOTIFY
+	} kind;
+	const char *program;
+	size_t index;   /* Of the node, the check or the program to be told, */
+	uint64_t of_ms; /* and for which of its times: an answer that comes too late is not taken for another's. */
+	const char *const *words;
+	size_t n_words;
+	const char *word[2]; /* What 'words' is, but for checks. */
+};
+/* The caller frees '*out'. */
+size_t rollout_calls(const Gdr__RolloutRecord *record, struct rollout_call **out);
+/* It ended with 'status' (-1: not at all) and the last line 'text'; of 'call' kind, index and of_ms are looked at.  What
+ * is not wanted any more changes nothing. */
+void rollout_called(Gdr__RolloutRecord *record, const struct rollout_call *call, int status, const char *text,
+		    struct rollout_effects *out);
+
+/* 'by', which is new, takes its nodes over, and with them what they were drained for: it ends where it is. */
+void rollout_supersede(Gdr__RolloutRecord *record, Gdr__RolloutRecord *by, uint64_t now_ms,
+		       struct rollout_effects *out);
 
 /* It may still change something: running, paused, rolling back. */
 bool rollout_is_active(const Gdr__RolloutRecord *record);

@@ -10,6 +10,8 @@
 #include "common/pbtext.h"
 #include "controller/rollout_impl.h"
 
+#define UNKNOWN_LIMIT 5 /* Times in a row that a check may not tell. */
+
 #define S(name) GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_##name
 
 struct tally {
@@ -123,6 +125,8 @@ add_gate(struct step *step, Gdr__RolloutGateResult result, const char *evidence)
 static char *
 evidence_of(const struct step *step, const struct tally *tally)
 {
+	const Gdr__RolloutRecord *record = step->record;
+	const Gdr__RolloutWave *wave = record->waves[record->wave];
 	struct buf out = { 0 };
 
 	buf_printf(&out, "%u of %u done, %u failed (%u allowed in all)", tally->done, tally->total, tally->charged,
@@ -130,7 +134,10 @@ evidence_of(const struct step *step, const struct tally *tally)
 	if (tally->excused)
 		buf_printf(&out, ", %u excused", tally->excused);
 	buf_puts(&out, ", soaked ");
-	pbtext_duration_print(step->record->plan->soak, &out);
+	pbtext_duration_print(record->plan->soak, &out);
+	for (size_t i = 0; i < wave->n_checks; i++)
+		buf_printf(&out, "; %s: %s", rollout_check_name(record->plan->checks[i]),
+			   wave->checks[i]->evidence ? wave->checks[i]->evidence : "pass");
 	return buf_steal(&out);
 }
 
@@ -199,7 +206,7 @@ wave_is_late(struct step *step)
 	struct tally tally = tally_wave(step);
 	auto_free char *name = wave_name(step->record);
 
-	if (step->world->patient || wave->asks || !wave->has_deadline_ms || step->now_ms < wave->deadline_ms)
+	if (!rollout_clock_runs(step) || wave->asks || !wave->has_deadline_ms || step->now_ms < wave->deadline_ms)
 		return false;
 	if (tally.pending > 0 && tally.pending == tally.queued && all_queued_unreachable(step)) {
 		skip_queued(step);
@@ -231,7 +238,7 @@ rollout_stop_if_failed(struct step *step)
 				     is_canary(step) ? name : "all", allowed(step)));
 		return true;
 	}
-	if (!step->world->patient && step->now_ms >= record->deadline_ms) {
+	if (rollout_clock_runs(step) && step->now_ms >= record->deadline_ms) {
 		if (record->plan->on_failure == GDR__ROLLOUT_ON_FAILURE__ON_FAILURE_ROLLBACK) {
 			rollout_roll_back(record, xstrdup("its deadline is over"), step->now_ms, step->out);
 			return true;
@@ -301,12 +308,47 @@ gate_passed(const Gdr__RolloutRecord *record)
 	return last && last->wave == record->wave && last->result == GDR__ROLLOUT_GATE_RESULT__GATE_PASS;
 }
 
+/* What the plan's checks say; true: all pass. */
+static bool
+ask_checks(struct step *step, Gdr__RolloutWave *wave)
+{
+	const Gdr__Rollout *plan = step->record->plan;
+	bool all = true;
+
+	if (!wave->checking && plan->n_checks > 0) {
+		rollout_forget_checks(wave);
+		SET(wave, checking, true);
+		step->out->changed = true;
+	}
+	for (size_t i = 0; i < plan->n_checks; i++) {
+		const Gdr__RolloutCheckResult *said = i < wave->n_checks ? wave->checks[i] : NULL;
+		const char *name = rollout_check_name(plan->checks[i]);
+		const char *evidence = said && said->evidence ? said->evidence : "no word";
+
+		if (said && said->has_result && said->result == GDR__ROLLOUT_GATE_RESULT__GATE_FAIL) {
+			stop(step, xasprintf("check %s failed: %s", name, evidence));
+			return false;
+		}
+		if (said && said->unknown >= UNKNOWN_LIMIT) {
+			auto_free char *why = xasprintf("check %s cannot tell: %s", name, evidence);
+
+			pause_unknown(step, why);
+			return false;
+		}
+		if (said && said->has_result && said->result == GDR__ROLLOUT_GATE_RESULT__GATE_PASS)
+			continue;
+		all = false;
+		buf_printf(&step->out->blocks, "asks check %s%s%s\n", name, said && said->unknown ? ": " : "",
+			   said && said->unknown ? evidence : "");
+	}
+	return all;
+}
+
 static void
 judge(struct step *step, const struct tally *tally)
 {
 	Gdr__RolloutRecord *record = step->record;
 	Gdr__RolloutWave *wave = record->waves[record->wave];
-	auto_free char *evidence = evidence_of(step, tally);
 
 	if (tally->done == 0 && tally->total > 0 && record->wave == 0) {
 		auto_free char *why = xasprintf("none of its %u nodes is done", tally->total);
@@ -324,6 +366,9 @@ judge(struct step *step, const struct tally *tally)
 		return;
 	}
 	if (!gate_passed(record)) {
+		if (!ask_checks(step, wave))
+			return;
+		auto_free char *evidence = evidence_of(step, tally);
 		add_gate(step, GDR__ROLLOUT_GATE_RESULT__GATE_PASS, evidence);
 		if (record->plan->promotion == GDR__ROLLOUT_PROMOTION__PROMOTION_MANUAL && !record->promoted &&
 		    record->wave + 1 < record->n_waves) {
@@ -347,6 +392,7 @@ reopen(struct step *step, Gdr__RolloutWave *wave)
 		return;
 	SET(wave, state, GDR__ROLLOUT_WAVE_STATE__WAVE_OPEN);
 	wave->has_soak_until_ms = false;
+	rollout_forget_checks(wave);
 	if (gate_passed(step->record))
 		add_gate(step, GDR__ROLLOUT_GATE_RESULT__GATE_UNKNOWN, "a node that was done is not right any more");
 	SET(wave, asks, false);

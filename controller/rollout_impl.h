@@ -39,9 +39,19 @@ void rollout_set_state(Gdr__RolloutRecord *record, Gdr__RolloutState state, char
 		       struct rollout_effects *out);
 void rollout_set_node(Gdr__RolloutRecord *record, size_t i, Gdr__RolloutNodeState state, char *why, uint64_t now_ms,
 		      struct rollout_effects *out);
+const char *rollout_check_name(const Gdr__RolloutCheck *check);
+/* They are asked anew. */
+void rollout_forget_checks(Gdr__RolloutWave *wave);
 /* Nodes that wait no longer for their turn, and those that are to go back. */
 void rollout_unclaim(Gdr__RolloutRecord *record, uint64_t now_ms, struct rollout_effects *out);
 void rollout_roll_back(Gdr__RolloutRecord *record, char *why, uint64_t now_ms, struct rollout_effects *out);
+
+/* Clocks run: nobody has to be waited for before time may be called up. */
+static inline bool
+rollout_clock_runs(const struct step *step)
+{
+	return !step->world->patient && !step->world->shut;
+}
 
 /* --- rollout_node.c ---------------------------------------------------------------------------------------- */
 

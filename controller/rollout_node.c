@@ -62,7 +62,7 @@ done(struct step *step, size_t i)
 static bool
 may_time_out(const struct step *step, const Gdr__RolloutNode *node)
 {
-	return step->record->state != GDR__ROLLOUT_STATE__ROLLOUT_PAUSED && !step->world->patient &&
+	return step->record->state != GDR__ROLLOUT_STATE__ROLLOUT_PAUSED && rollout_clock_runs(step) &&
 	       node->has_deadline_ms && step->now_ms >= node->deadline_ms;
 }
 
@@ -258,6 +258,23 @@ is_free(struct step *step, size_t i)
 	return false;
 }
 
+/* Empty, or with nothing on it that anybody asked to be taken off; one that does not become so is left out. */
+static bool
+is_empty(struct step *step, size_t i)
+{
+	const Gdr__RolloutNode *node = step->record->nodes[i];
+
+	if (!step->record->plan->drain || node->drain > GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINING)
+		return true;
+	if (may_time_out(step, node))
+		set(step, i, S(SKIPPED),
+		    xasprintf("not empty by its deadline%s%s", node->why ? ": " : "", node->why ? node->why : ""));
+	else
+		buf_printf(&step->out->blocks, "%s is being drained%s%s\n", node->name, node->why ? ": " : "",
+			   node->why ? node->why : "");
+	return false;
+}
+
 static void
 claim(struct step *step, struct slots **slots, size_t i)
 {
@@ -267,10 +284,14 @@ claim(struct step *step, struct slots **slots, size_t i)
 		return;
 	if (!*slots)
 		*slots = slots_new(step);
-	if (slots_take(*slots, step, i, why))
+	if (slots_take(*slots, step, i, why)) {
+		SET(step->record->nodes[i], deadline_ms, step->now_ms + step->record->plan->node_deadline);
 		set(step, i, S(CLAIMED), NULL);
-	else if (!step->out->blocks.len)
+		if (step->record->plan->drain && !step->record->nodes[i]->has_drain)
+			SET(step->record->nodes[i], drain, GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINING);
+	} else if (!step->out->blocks.len) {
 		buf_printf(&step->out->blocks, "%s\n", why);
+	}
 }
 
 void
@@ -287,7 +308,7 @@ rollout_advance(struct step *step)
 
 		if (!node->has_wave || node->wave != step->record->wave || !step->seen[i])
 			continue;
-		if (node->state == S(CLAIMED) && is_free(step, i))
+		if (node->state == S(CLAIMED) && is_free(step, i) && is_empty(step, i))
 			assign(step, i);
 		else if (node->state == S(QUEUED))
 			claim(step, &slots, i);
@@ -357,7 +378,7 @@ rollout_revert(struct step *step)
 			continue;
 		if (node->state == S(REVERTING) || node->state == S(REVERT_FAILED))
 			observe_reverting(step, i);
-		else if (node->state != S(REVERTED) && !step->world->patient)
+		else if (node->state != S(REVERTED) && rollout_clock_runs(step))
 			revert(step, &slots, i);
 		finished = finished && (node->state == S(REVERTED) || node->state == S(REVERT_FAILED));
 	}

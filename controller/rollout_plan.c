@@ -62,7 +62,9 @@ features_of(const struct rollout_seen *seen, struct features *out)
 		if (device->kind == GDR__PCI_DEVICE__KIND__GPU)
 			add_feature(out, xasprintf("GPU %04x:%04x", device->vendor, device->device));
 		else if (device->kind == GDR__PCI_DEVICE__KIND__NIC && !device->physfn)
-			add_feature(out, xasprintf("NIC %04x:%04x", device->vendor, device->device));
+			add_feature(out, device->firmware ? xasprintf("NIC %04x:%04x with firmware %s", device->vendor,
+								      device->device, device->firmware)
+							  : xasprintf("NIC %04x:%04x", device->vendor, device->device));
 	}
 	if (machine->bios_version)
 		add_feature(out, xasprintf("BIOS %s", machine->bios_version));
@@ -230,12 +232,13 @@ is_there(const struct rollout_seen *seen, const char *profile, uint32_t revision
 	       seen->settled && seen->state == GDR__NODE_STATE__NODE_READY;
 }
 
-/* Those that were not in order before: they come last, and what they do is not charged. */
+/* Those that were not in order before: they come last, and what they do is not charged.  What a rollout that ends for
+ * this one has broken is none of these: else three bad revisions in a row would take down all. */
 static bool
 is_bad(const struct rollout_seen *seen)
 {
-	return seen->state != GDR__NODE_STATE__NODE_READY && seen->state != GDR__NODE_STATE__NODE_UNASSIGNED &&
-	       seen->state != GDR__NODE_STATE__NODE_CONVERGING;
+	return !seen->inherited && seen->state != GDR__NODE_STATE__NODE_READY &&
+	       seen->state != GDR__NODE_STATE__NODE_UNASSIGNED && seen->state != GDR__NODE_STATE__NODE_CONVERGING;
 }
 
 static bool
@@ -261,11 +264,20 @@ is_left_out(struct planning *planning, const struct rollout_seen *seen)
 	return true;
 }
 
+static void
+insert(struct planning *planning, size_t at, const struct rollout_seen *seen)
+{
+	memmove(&planning->movable[at + 1], &planning->movable[at],
+		(planning->n++ - at) * sizeof(struct rollout_seen *));
+	planning->movable[at] = seen;
+}
+
 static int
 sort_nodes(struct planning *planning, uint32_t *unchanged, struct err *err)
 {
 	const struct rollout_seen **bad = xcalloc(planning->world->n + 1, sizeof(*bad));
 	size_t n_bad = 0;
+	size_t n_broken = 0; /* By what this one supersedes: the first to be mended. */
 	char profile[64];
 	uint32_t revision;
 	int rc = 0;
@@ -278,7 +290,10 @@ sort_nodes(struct planning *planning, uint32_t *unchanged, struct err *err)
 		if (!seen->selected)
 			continue;
 		if (seen->taken)
-			rc = err_set(err, -EBUSY, "node %s is in the hands of another rollout", seen->name);
+			rc = err_set(err, -EBUSY,
+				     "node %s is in the hands of another rollout: wait for its end, or take over "
+				     "with --supersede",
+				     seen->name);
 		else if (is_there(seen, profile, revision))
 			(*unchanged)++;
 		else if (is_unreachable(planning, seen) &&
@@ -289,8 +304,10 @@ sort_nodes(struct planning *planning, uint32_t *unchanged, struct err *err)
 			continue;
 		else if (is_bad(seen))
 			bad[n_bad++] = seen;
+		else if (seen->inherited && seen->state != GDR__NODE_STATE__NODE_READY)
+			insert(planning, n_broken++, seen);
 		else
-			planning->movable[planning->n++] = seen;
+			insert(planning, planning->n, seen);
 	}
 	planning->n_sound = planning->n;
 	for (size_t i = 0; i < n_bad; i++)
@@ -307,7 +324,8 @@ note_baseline(struct planning *planning)
 
 	record->baseline = xcalloc(planning->world->n + 1, sizeof(char *));
 	for (size_t i = 0; i < planning->world->n; i++)
-		if (planning->world->nodes[i].state != GDR__NODE_STATE__NODE_READY)
+		if (planning->world->nodes[i].state != GDR__NODE_STATE__NODE_READY &&
+		    !planning->world->nodes[i].inherited)
 			record->baseline[record->n_baseline++] = xstrdup(planning->world->nodes[i].name);
 }
 
@@ -333,6 +351,9 @@ check(const Gdr__Rollout *plan, struct err *err)
 {
 	if (!plan->profile || !plan->name)
 		return err_set(err, -EINVAL, "a rollout needs a profile and a name");
+	for (size_t i = 0; i < plan->n_checks; i++)
+		if (!plan->checks[i]->program)
+			return err_set(err, -EINVAL, "checks: which program of the hooks folder?");
 	for (size_t i = 0; i < plan->n_per_label; i++) {
 		const char *max = plan->per_label[i]->value ? plan->per_label[i]->value : "";
 

@@ -20,7 +20,7 @@ move(uint64_t *deadline, bool has, int64_t by_ms)
 		*deadline = by_ms < 0 && *deadline < (uint64_t)-by_ms ? 0 : *deadline + (uint64_t)by_ms;
 }
 
-/* Time in which nobody looked is taken from nobody. */
+/* Time in which nobody looked, or nothing may be done, is taken from nobody. */
 static void
 keep_clock(struct step *step)
 {
@@ -32,7 +32,9 @@ keep_clock(struct step *step)
 	SET(record, clock_ms, step->now_ms);
 	step->out->changed = true;
 	/* A pause is made up for when it ends. */
-	if ((gap >= 0 && gap < GAP_MS) || record->state == GDR__ROLLOUT_STATE__ROLLOUT_PAUSED)
+	if (record->state == GDR__ROLLOUT_STATE__ROLLOUT_PAUSED)
+		return;
+	if (gap >= 0 && gap < GAP_MS && !step->world->shut)
 		return;
 	move(&record->deadline_ms, true, gap);
 	for (size_t i = 0; i < record->n_waves; i++) {
@@ -93,8 +95,10 @@ roll_back(struct step *step)
 	uint32_t back = 0;
 	uint32_t not_back = 0;
 	bool finished = rollout_revert(step);
-	bool late = !step->world->patient && step->now_ms >= record->deadline_ms;
+	bool late = rollout_clock_runs(step) && step->now_ms >= record->deadline_ms;
 
+	if (!finished && step->world->shut)
+		buf_printf(&step->out->blocks, "%s\n", step->world->shut);
 	if (!finished && !late)
 		return;
 	for (size_t i = 0; i < record->n_nodes; i++) {
@@ -124,6 +128,10 @@ go_on(struct step *step)
 
 	if (rollout_stop_if_failed(step))
 		return;
+	if (step->world->shut) {
+		buf_printf(&step->out->blocks, "%s\n", step->world->shut);
+		return;
+	}
 	rollout_judge(step);
 	if (step->record->state == GDR__ROLLOUT_STATE__ROLLOUT_RUNNING && step->record->wave == wave)
 		rollout_advance(step);

@@ -315,6 +315,27 @@ store_delete_token(struct store *store, const char *key, struct err *err)
 }
 
 int
+store_put_window(struct store *store, const struct store_window *w, struct err *err)
+{
+	const struct write write = { .what = "window",
+				     .sql = "INSERT INTO window (name, document) VALUES ($1, $2) "
+					    "ON CONFLICT (name) DO UPDATE SET document = excluded.document",
+				     ARGS(text(w->name), blob(w->document, w->document_len)) };
+
+	return put(store, &write, err);
+}
+
+int
+store_delete_window(struct store *store, const char *name, struct err *err)
+{
+	const struct write write = { .what = "end of window",
+				     .sql = "DELETE FROM window WHERE name = $1",
+				     ARGS(text(name)) };
+
+	return put(store, &write, err);
+}
+
+int
 store_put_rollout(struct store *store, const struct store_rollout *r, struct err *err)
 {
 	const struct write write = { .what = "rollout",
@@ -517,6 +538,16 @@ load_token(void *arg, const struct db_value *c, size_t n)
 }
 
 static int
+load_window(void *arg, const struct db_value *c, size_t n)
+{
+	const struct load *load = arg;
+	const struct store_window window = { .name = text_of(&c[0]), .document = c[1].ptr, .document_len = c[1].len };
+
+	(void)n;
+	return load->loader->window(load->arg, &window);
+}
+
+static int
 load_rollout(void *arg, const struct db_value *c, size_t n)
 {
 	const struct load *load = arg;
@@ -565,6 +596,7 @@ store_load(struct store *store, const struct store_loader *loader, void *arg, st
 		  "grant_boot, granted_ms, leave_boot, leave_why, last_ready, report.data "
 		  "FROM node LEFT JOIN report ON report.node = node.name ORDER BY name",
 		  load_node },
+		{ loader->window != NULL, "SELECT name, document FROM window ORDER BY name", load_window },
 		{ loader->rollout != NULL, "SELECT name, created_ms, data FROM rollout ORDER BY created_ms, name",
 		  load_rollout },
 		{ loader->rollout_node != NULL, "SELECT rollout, place, data FROM rollout_node ORDER BY rollout, place",

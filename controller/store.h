@@ -106,6 +106,14 @@ int store_put_rollout(struct store *store, const struct store_rollout *rollout, 
 int store_put_rollout_node(struct store *store, const struct store_rollout_node *node, struct err *err);
 int store_delete_rollout(struct store *store, const char *name, struct err *err); /* With its nodes. */
 
+struct store_window {
+	const char *name;
+	const void *document; /* Packed gdr.Window. */
+	size_t document_len;
+};
+int store_put_window(struct store *store, const struct store_window *window, struct err *err);
+int store_delete_window(struct store *store, const char *name, struct err *err);
+
 struct store_event {
 	uint64_t id; /* Ascending; given by store_add_event(). */
 	uint64_t at_ms;
@@ -129,6 +137,7 @@ struct store_loader {
 	int (*profile)(void *arg, const struct store_profile *profile); /* By name, then revision. */
 	int (*principal)(void *arg, const struct store_principal *principal);
 	int (*token)(void *arg, const struct store_token *token);
+	int (*window)(void *arg, const struct store_window *window); /* By name. */
 	int (*rollout)(void *arg, const struct store_rollout *rollout);
 	int (*rollout_node)(void *arg, const struct store_rollout_node *node);
 };

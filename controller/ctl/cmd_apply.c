@@ -235,54 +235,60 @@ is_wanted(const struct ctl *ctl, const char *kind, const char *name)
 static void
 keep_wanted(const struct ctl *ctl, Gdr__Export *all)
 {
-	size_t n = 0;
+	for (size_t kind = 0; kind < DOCS_KINDS; kind++) {
+		size_t *n;
+		void **list = docs_list(all, kind, &n);
+		size_t kept = 0;
 
-	for (size_t i = 0; i < all->n_profiles; i++) {
-		if (is_wanted(ctl, "profile", all->profiles[i]->name))
-			all->profiles[n++] = all->profiles[i];
-		else
-			pb_free(&all->profiles[i]->base);
+		for (size_t i = 0; i < *n; i++) {
+			if (is_wanted(ctl, docs_prefix(kind), docs_name(kind, list[i])))
+				list[kept++] = list[i];
+			else
+				pb_free(list[i]);
+		}
+		*n = kept;
 	}
-	all->n_profiles = n;
-	n = 0;
-	for (size_t i = 0; i < all->n_nodes; i++) {
-		if (is_wanted(ctl, "node", all->nodes[i]->name))
-			all->nodes[n++] = all->nodes[i];
-		else
-			pb_free(&all->nodes[i]->base);
-	}
-	all->n_nodes = n;
 }
 
 static bool
-is_there(const Gdr__Export *all, const char *word)
+is_there(Gdr__Export *all, const char *word)
 {
-	for (size_t i = 0; i < all->n_profiles; i++)
-		if (means(word, "profile", all->profiles[i]->name))
-			return true;
-	for (size_t i = 0; i < all->n_nodes; i++)
-		if (means(word, "node", all->nodes[i]->name))
-			return true;
+	for (size_t kind = 0; kind < DOCS_KINDS; kind++) {
+		size_t *n;
+		void **list = docs_list(all, kind, &n);
+
+		for (size_t i = 0; i < *n; i++)
+			if (means(word, docs_prefix(kind), docs_name(kind, list[i])))
+				return true;
+	}
 	return false;
 }
 
 static int
-check_all_there(const struct ctl *ctl, const Gdr__Export *all, struct err *err)
+check_all_there(const struct ctl *ctl, Gdr__Export *all, struct err *err)
 {
 	for (size_t i = 0; i < ctl->args.n_words; i++)
 		if (!is_there(all, ctl->args.words[i]))
-			return err_set(err, CTL_ERROR, "no profile and no node '%s'; see `gdrctl export -o name`",
+			return err_set(err, CTL_ERROR, "nothing is called '%s'; see `gdrctl export -o name`",
 				       ctl->args.words[i]);
 	return 0;
 }
 
+/* As YAML documents, or (names) a line each. */
 static void
-add_names(const Gdr__Export *all, struct buf *out)
+add_all(Gdr__Export *all, bool names, struct buf *out)
 {
-	for (size_t i = 0; i < all->n_profiles; i++)
-		buf_printf(out, "profile/%s\n", all->profiles[i]->name);
-	for (size_t i = 0; i < all->n_nodes; i++)
-		buf_printf(out, "node/%s\n", all->nodes[i]->name);
+	for (size_t kind = 0; kind < DOCS_KINDS; kind++) {
+		size_t *n;
+		void **list = docs_list(all, kind, &n);
+
+		for (size_t i = 0; i < *n; i++) {
+			if (names)
+				buf_printf(out, "%s/%s\n", docs_prefix(kind), docs_name(kind, list[i]));
+			else
+				pbtext_print(list[i], docs_kind(kind), PBTEXT_YAML, out);
+		}
+	}
 }
 
 static int
@@ -300,16 +306,10 @@ run_export(struct ctl *ctl, struct err *err)
 	if (rc != 0)
 		return rc;
 	keep_wanted(ctl, all);
-	if (format && strcmp(format, "name") == 0) {
-		add_names(all, &out);
-	} else if (format && strcmp(format, "json") == 0) {
+	if (format && strcmp(format, "json") == 0)
 		pbtext_print(&all->base, NULL, PBTEXT_JSON, &out);
-	} else {
-		for (size_t i = 0; i < all->n_profiles; i++)
-			pbtext_print(&all->profiles[i]->base, "Profile", PBTEXT_YAML, &out);
-		for (size_t i = 0; i < all->n_nodes; i++)
-			pbtext_print(&all->nodes[i]->base, "Node", PBTEXT_YAML, &out);
-	}
+	else
+		add_all(all, format && strcmp(format, "name") == 0, &out);
 	output_data(ctl, &out);
 	return 0;
 }
@@ -317,7 +317,7 @@ run_export(struct ctl *ctl, struct err *err)
 const struct command command_export = {
 	.name = "export",
 	.args = "[NAME...]",
-	.help = "profiles and nodes as the documents that apply takes",
+	.help = "profiles, nodes and windows as the documents that apply takes",
 	.examples = "  gdrctl export > fleet.yaml\n  gdrctl export profile/vela-a100",
 	.max = -1,
 	.run = run_export,

@@ -42,24 +42,32 @@ read_document(struct ctl *ctl, const char *path, Gdr__Rollout **out, struct err 
 static const struct {
 	const char *option;
 	const char *field;
-	bool list; /* With commas. */
-	bool map;  /* KEY=VALUE, with commas. */
+	enum {
+		SCALAR,
+		LIST, /* With commas. */
+		MAP,  /* KEY=VALUE, with commas. */
+		FLAG,
+	} form;
 } fields[] = {
-	{ "name", "name", false, false },
-	{ "selector", "selector", false, false },
-	{ "message", "reason", false, false },
-	{ "canary", "canary", false, false },
-	{ "waves", "waves", true, false },
-	{ "soak", "soak", false, false },
-	{ "max-unavailable", "max_unavailable", false, false },
-	{ "per-label", "per_label", false, true },
-	{ "failure-budget", "failure_budget", false, false },
-	{ "node-deadline", "node_deadline", false, false },
-	{ "wave-deadline", "wave_deadline", false, false },
-	{ "deadline", "deadline", false, false },
-	{ "unreachable", "unreachable", false, false },
-	{ "on-failure", "on_failure", false, false },
-	{ "promotion", "promotion", false, false },
+	{ "name", "name", SCALAR },
+	{ "selector", "selector", SCALAR },
+	{ "message", "reason", SCALAR },
+	{ "canary", "canary", SCALAR },
+	{ "waves", "waves", LIST },
+	{ "soak", "soak", SCALAR },
+	{ "max-unavailable", "max_unavailable", SCALAR },
+	{ "per-label", "per_label", MAP },
+	{ "failure-budget", "failure_budget", SCALAR },
+	{ "node-deadline", "node_deadline", SCALAR },
+	{ "wave-deadline", "wave_deadline", SCALAR },
+	{ "deadline", "deadline", SCALAR },
+	{ "unreachable", "unreachable", SCALAR },
+	{ "on-failure", "on_failure", SCALAR },
+	{ "promotion", "promotion", SCALAR },
+	{ "window", "window", SCALAR },
+	{ "supersede", "supersede", FLAG },
+	{ "drain", "drain", SCALAR },
+	{ "notify", "notify", LIST },
 };
 
 static void
@@ -98,6 +106,34 @@ add_list(struct buf *out, const char *value, bool map)
 	buf_puts(out, map ? "}" : "]");
 }
 
+/* Each --check "PROGRAM ARG..." is one of the list. */
+static void
+add_checks(const struct ctl *ctl, bool comma, struct buf *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ctl->args.n_given; i++) {
+		const char *at = ctl->args.given[i].value;
+
+		if (strcmp(ctl->args.given[i].option->name, "check") != 0)
+			continue;
+		buf_puts(out, n++ ? ", {" : comma ? ", \"checks\": [{" : "\"checks\": [{");
+		for (size_t word = 0; *at; at += strspn(at, " ")) {
+			size_t len = strcspn(at, " ");
+			auto_free char *text = xasprintf("%.*s", (int)len, at);
+
+			buf_puts(out, word == 0 ? "\"program\": " : word == 1 ? ", \"args\": [" : ", ");
+			buf_json(out, text);
+			at += len;
+			if (++word > 1 && !at[strspn(at, " ")])
+				buf_puts(out, "]");
+		}
+		buf_puts(out, "}");
+	}
+	if (n)
+		buf_puts(out, "]");
+}
+
 /* The options as a document of their own: {"canary": 1, "waves": ["10%"]}. */
 static char *
 options_text(const struct ctl *ctl)
@@ -112,12 +148,15 @@ options_text(const struct ctl *ctl)
 		if (!value)
 			continue;
 		buf_printf(&out, "%s\"%s\": ", any ? ", " : "", fields[i].field);
-		if (fields[i].list || fields[i].map)
-			add_list(&out, value, fields[i].map);
-		else
-			add_scalar(&out, value, strlen(value));
+		switch (fields[i].form) {
+		case SCALAR: add_scalar(&out, value, strlen(value)); break;
+		case LIST:
+		case MAP: add_list(&out, value, fields[i].form == MAP); break;
+		case FLAG: buf_puts(&out, "true"); break;
+		}
 		any = true;
 	}
+	add_checks(ctl, any, &out);
 	buf_puts(&out, "}");
 	return buf_steal(&out);
 }
@@ -205,6 +244,11 @@ run_plan(struct ctl *ctl, struct err *err)
 		{ 0, "deadline", "DURATION", NULL, "for all of it (default 7d)" },                                   \
 		{ 0, "unreachable", "WHAT", "skip wait fail", "with nodes that do not report (default skip)" },      \
 		{ 0, "on-failure", "WHAT", "pause abort rollback", "pause (default), abort or rollback" },           \
+		{ 0, "window", "NAME", NULL, "only in this maintenance window" },                                    \
+		{ 0, "drain", "PROGRAM", NULL, "takes work off a node before it is moved" },                         \
+		{ 0, "check", "PROGRAM[ ARG...]", NULL, "asked after each soak; may be given more than once" },      \
+		{ 0, "notify", "PROGRAM,...", NULL, "told of each state that the rollout comes to" },                \
+		{ 0, "supersede", NULL, NULL, "end rollouts that have these nodes, and take over" },                 \
 	{                                                                                                            \
 		0, "promotion", "HOW", "automatic manual", "automatic (default) or manual"                           \
 	}

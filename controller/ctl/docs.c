@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,7 +18,28 @@
 static const struct pbtext_kind kinds[] = {
 	{ "Profile", &gdr__profile__descriptor },
 	{ "Node", &gdr__node__descriptor },
+	{ "Window", &gdr__window__descriptor },
 	{ 0 },
+};
+
+#define LIST(field)                                                            \
+	{ offsetof(Gdr__Apply, n_##field), offsetof(Gdr__Apply, field) },      \
+	{                                                                      \
+		offsetof(Gdr__Export, n_##field), offsetof(Gdr__Export, field) \
+	}
+
+/* Of the same order. */
+static const struct {
+	const char *prefix;
+	size_t name; /* Offset of the document's name; */
+	struct {
+		size_t n;
+		size_t list;
+	} apply, export; /* and of its list. */
+} places[DOCS_KINDS] = {
+	{ "profile", offsetof(Gdr__Profile, name), LIST(profiles) },
+	{ "node", offsetof(Gdr__Node, name), LIST(nodes) },
+	{ "window", offsetof(Gdr__Window, name), LIST(windows) },
 };
 
 struct docs_item {
@@ -29,12 +51,41 @@ struct docs_item {
 
 /* --- reading --- */
 
-static const char *
-name_of(const struct pbtext_kind *kind, const ProtobufCMessage *message)
+const char *
+docs_prefix(size_t kind)
 {
-	if (kind == &kinds[0])
-		return ((const Gdr__Profile *)message)->name;
-	return ((const Gdr__Node *)message)->name;
+	return places[kind].prefix;
+}
+
+const char *
+docs_kind(size_t kind)
+{
+	return kinds[kind].kind;
+}
+
+const char *
+docs_name(size_t kind, const void *document)
+{
+	return *(char *const *)((const char *)document + places[kind].name);
+}
+
+void **
+docs_list(Gdr__Export *all, size_t kind, size_t **n)
+{
+	*n = (size_t *)((char *)all + places[kind].export.n);
+	return *(void ***)((char *)all + places[kind].export.list);
+}
+
+static size_t
+index_of(const struct docs_item *item)
+{
+	return (size_t)(item->kind - kinds);
+}
+
+static const char *
+name_of(const struct docs_item *item)
+{
+	return docs_name(index_of(item), item->message);
 }
 
 static const struct docs_item *
@@ -50,12 +101,12 @@ static int
 add(struct docs *docs, const char *file, struct pbtext_document *document, struct err *err)
 {
 	const struct pbtext_kind *kind = document->kind;
-	const char *name = name_of(kind, document->message);
+	const char *name = docs_name((size_t)(kind - kinds), document->message);
 	auto_free char *where = xasprintf("%s:%d", file, document->line);
 
 	if (!name)
 		return err_set(err, CTL_ERROR, "%s: this %s has no name", where, kind->kind);
-	auto_free char *object = xasprintf("%s/%s", kind == &kinds[0] ? "profile" : "node", name);
+	auto_free char *object = xasprintf("%s/%s", docs_prefix((size_t)(kind - kinds)), name);
 	const struct docs_item *other = find_object(docs, object);
 	if (other)
 		return err_set(err, CTL_ERROR, "%s: %s is in %s already", where, object, other->where);
@@ -157,44 +208,42 @@ docs_free(struct docs *docs)
 void
 docs_fill(const struct docs *docs, Gdr__Apply *apply)
 {
-	apply->profiles = xcalloc(docs->n + 1, sizeof(Gdr__Profile *));
-	apply->nodes = xcalloc(docs->n + 1, sizeof(Gdr__Node *));
+	for (size_t kind = 0; kind < DOCS_KINDS; kind++)
+		*(void ***)((char *)apply + places[kind].apply.list) = xcalloc(docs->n + 1, sizeof(void *));
 	for (size_t i = 0; i < docs->n; i++) {
-		ProtobufCMessage *message = docs->items[i].message;
+		size_t kind = index_of(&docs->items[i]);
+		size_t *n = (size_t *)((char *)apply + places[kind].apply.n);
 
-		if (docs->items[i].kind == &kinds[0])
-			apply->profiles[apply->n_profiles++] = (Gdr__Profile *)message;
-		else
-			apply->nodes[apply->n_nodes++] = (Gdr__Node *)message;
+		(*(void ***)((char *)apply + places[kind].apply.list))[(*n)++] = docs->items[i].message;
 	}
 }
 
 void
 docs_unfill(Gdr__Apply *apply)
 {
-	free(apply->profiles);
-	free(apply->nodes);
-	apply->profiles = NULL;
-	apply->nodes = NULL;
+	for (size_t kind = 0; kind < DOCS_KINDS; kind++) {
+		void ***list = (void ***)((char *)apply + places[kind].apply.list);
+
+		free(*list);
+		*list = NULL;
+	}
 }
 
 /* --- comparing --- */
 
 static const ProtobufCMessage *
-find_profile(const Gdr__Export *have, const char *name)
+find_document(const Gdr__Export *have, size_t kind, const char *name)
 {
-	for (size_t i = 0; i < have->n_profiles; i++)
-		if (have->profiles[i]->name && strcmp(have->profiles[i]->name, name) == 0)
-			return &have->profiles[i]->base;
-	return NULL;
-}
+	const char *all = (const char *)have;
+	size_t n = *(const size_t *)(all + places[kind].export.n);
+	ProtobufCMessage *const *list = *(ProtobufCMessage *const *const *)(all + places[kind].export.list);
 
-static const ProtobufCMessage *
-find_node(const Gdr__Export *have, const char *name)
-{
-	for (size_t i = 0; i < have->n_nodes; i++)
-		if (have->nodes[i]->name && strcmp(have->nodes[i]->name, name) == 0)
-			return &have->nodes[i]->base;
+	for (size_t i = 0; i < n; i++) {
+		const char *its = docs_name(kind, list[i]);
+
+		if (its && strcmp(its, name) == 0)
+			return list[i];
+	}
 	return NULL;
 }
 
@@ -213,15 +262,13 @@ forget_revision(const Gdr__Node *want, Gdr__Node *have)
 static char *
 text_of_have(const struct docs_item *item, const Gdr__Export *have)
 {
-	bool profile = item->kind == &kinds[0];
-	const char *name = name_of(item->kind, item->message);
-	const ProtobufCMessage *found = profile ? find_profile(have, name) : find_node(have, name);
+	const ProtobufCMessage *found = find_document(have, index_of(item), name_of(item));
 	struct buf out = { 0 };
 
 	if (found) {
 		auto_pb ProtobufCMessage *copy = pb_copy(found);
 
-		if (!profile)
+		if (item->kind == &kinds[1])
 			forget_revision((const Gdr__Node *)item->message, (Gdr__Node *)copy);
 		pbtext_print(copy, item->kind->kind, PBTEXT_YAML, &out);
 	}
@@ -267,7 +314,7 @@ docs_touch(const struct docs *docs, const Gdr__NodeView *node)
 {
 	for (size_t i = 0; i < docs->n; i++) {
 		const struct docs_item *item = &docs->items[i];
-		const char *name = name_of(item->kind, item->message);
+		const char *name = name_of(item);
 		size_t len = strlen(name);
 		const char *profile = node->profile ? node->profile : "";
 

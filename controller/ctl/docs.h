@@ -1,6 +1,6 @@
 #pragma once
 
-/* docs.h - fleet documents (kind: Profile, kind: Node): read from -f, compared with the controller's. */
+/* docs.h - fleet documents (kind: Profile, Node, Window): read from -f, compared with the controller's. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +10,13 @@
 struct buf;
 struct ctl;
 struct err;
+
+/* The kinds of documents, profiles first, and the list of each in an Export. */
+#define DOCS_KINDS 3
+const char *docs_prefix(size_t kind); /* "profile" */
+const char *docs_kind(size_t kind);   /* "Profile" */
+const char *docs_name(size_t kind, const void *document);
+void **docs_list(Gdr__Export *all, size_t kind, size_t **n);
 
 /* What -f named, read and checked. */
 struct docs {

@@ -36,6 +36,7 @@ colour_of(const Gdr__RolloutRecord *record)
 	case S(SUCCEEDED_WITH_EXEMPT): return TEXT_GREEN;
 	case S(PAUSED):
 	case S(ROLLING_BACK): return TEXT_YELLOW;
+	case S(SUPERSEDED): return TEXT_DIM;
 	default: return TEXT_RED;
 	}
 }
@@ -137,10 +138,13 @@ CELL(node_state)
 	const Gdr__RolloutNode *node = message;
 
 	(void)ctl;
-	buf_printf(out, "%s%s", pbtext_enum(&gdr__rollout_node_state__descriptor, (int)node->state),
+	buf_printf(out, "%s%s%s", pbtext_enum(&gdr__rollout_node_state__descriptor, (int)node->state),
 		   node->accepted   ? " (accepted)"
 		   : node->baseline ? " (bad before)"
-				    : "");
+				    : "",
+		   !node->has_drain                                      ? ""
+		   : node->drain == GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINING ? ", draining"
+									 : ", drained");
 }
 CELL(node_since)
 {
@@ -265,6 +269,7 @@ add_next(const struct ctl *ctl, const Gdr__RolloutView *view, struct buf *out)
 		line(ctl, out, "", "gdrctl rollout abort %s   # end it; nodes stay as they are", name);
 		break;
 	case S(FAILED): line(ctl, out, "Next:", "gdrctl rollout rollback %s   # or: abort %s", name, name); break;
+	case S(SUPERSEDED): line(ctl, out, "Next:", "gdrctl rollout list   # the one that took over"); break;
 	case S(ROLLBACK_FAILED):
 	case S(ABORTED):
 		line(ctl, out, "Next:", "gdrctl status -l '%s'   # which nodes are not well, and why",
@@ -407,6 +412,14 @@ add_limits(const struct ctl *ctl, const Gdr__RolloutView *view, struct buf *out)
 	     pbtext_enum(&gdr__rollout_on_failure__descriptor, (int)record->plan->on_failure));
 	line(ctl, out, "Gates:", "%s, after a soak of %s",
 	     pbtext_enum(&gdr__rollout_promotion__descriptor, (int)record->plan->promotion), or_empty(soak.text));
+	if (record->plan->window)
+		line(ctl, out, "Window:", "%s", record->plan->window);
+	if (record->plan->drain)
+		line(ctl, out, "Drain:", "by %s, before a node is moved", record->plan->drain);
+	for (size_t i = 0; i < record->plan->n_checks; i++)
+		line(ctl, out, i ? "" : "Checks:", "%s, after each soak",
+		     or_empty(record->plan->checks[i]->name ? record->plan->checks[i]->name
+							    : record->plan->checks[i]->program));
 	if (!view->has_expected_ms) {
 		line(ctl, out, "Expected:", "not known: there was no rollout before");
 		return;

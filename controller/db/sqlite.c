@@ -56,6 +56,8 @@ static const char *const schema[] = {
 	"CREATE TABLE rollout_node (" /* Apart from the rollout: one changes at a time. */
 	"  rollout TEXT NOT NULL REFERENCES rollout (name) ON DELETE CASCADE, place INTEGER NOT NULL, data BLOB NOT NULL,"
 	"  PRIMARY KEY (rollout, place)) STRICT;",
+	/* 4 */
+	"CREATE TABLE window (name TEXT PRIMARY KEY NOT NULL, document BLOB NOT NULL) STRICT;",
 };
 #define VERSION ((int)(sizeof(schema) / sizeof(schema[0])))
 

@@ -10,7 +10,7 @@ __gdrctl_command() { # WORD...
 		*)
 			case $command in
 			'') command=$1 ;;
-			'node'|'profile'|'rollout'|'event'|'topology'|'token'|'user'|'config') command="$command $1" ;;
+			'node'|'profile'|'rollout'|'window'|'event'|'topology'|'token'|'user'|'config') command="$command $1" ;;
 			esac ;;
 		esac
 		[ $# -gt 0 ] && shift
@@ -31,11 +31,12 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 	'')
 		case $3 in
 		-*) answer=$global ;;
-		*) answer='apply diff export status node profile rollout event drift topology token user config completion help version' ;;
+		*) answer='apply diff export status node profile rollout window event drift topology token user config completion help version' ;;
 		esac ;;
 	'node') answer='list show accept reject remove label hold release audit assign reboot reboots'; return ;;
 	'profile') answer='list show diff history'; return ;;
 	'rollout') answer='plan start list show watch wait pause resume promote abort rollback'; return ;;
+	'window') answer='list remove'; return ;;
 	'event') answer='list watch'; return ;;
 	'topology') answer='lint'; return ;;
 	'token') answer='create'; return ;;
@@ -202,10 +203,14 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		--deadline) answer=''; return ;;
 		--unreachable) answer='skip wait fail'; return ;;
 		--on-failure) answer='pause abort rollback'; return ;;
+		--window) answer=''; return ;;
+		--drain) answer=''; return ;;
+		--check) answer=''; return ;;
+		--notify) answer=''; return ;;
 		--promotion) answer='automatic manual'; return ;;
 		esac
 		case $3 in
-		-*) answer="$global --selector --file --name --message --canary --waves --soak --max-unavailable --per-label --failure-budget --node-deadline --wave-deadline --deadline --unreachable --on-failure --promotion" ;;
+		-*) answer="$global --selector --file --name --message --canary --waves --soak --max-unavailable --per-label --failure-budget --node-deadline --wave-deadline --deadline --unreachable --on-failure --window --drain --check --notify --supersede --promotion" ;;
 		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
 		esac ;;
 	'rollout start')
@@ -225,10 +230,14 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		--deadline) answer=''; return ;;
 		--unreachable) answer='skip wait fail'; return ;;
 		--on-failure) answer='pause abort rollback'; return ;;
+		--window) answer=''; return ;;
+		--drain) answer=''; return ;;
+		--check) answer=''; return ;;
+		--notify) answer=''; return ;;
 		--promotion) answer='automatic manual'; return ;;
 		esac
 		case $3 in
-		-*) answer="$global --selector --file --name --message --canary --waves --soak --max-unavailable --per-label --failure-budget --node-deadline --wave-deadline --deadline --unreachable --on-failure --promotion --wait" ;;
+		-*) answer="$global --selector --file --name --message --canary --waves --soak --max-unavailable --per-label --failure-budget --node-deadline --wave-deadline --deadline --unreachable --on-failure --window --drain --check --notify --supersede --promotion --wait" ;;
 		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
 		esac ;;
 	'rollout list')
@@ -299,6 +308,16 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		case $3 in
 		-*) answer="$global --message --seen --wait" ;;
 		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
+		esac ;;
+	'window list')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	'window remove')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
 		esac ;;
 	'event list')
 		case $2 in

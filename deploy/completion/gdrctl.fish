@@ -10,7 +10,7 @@ function __gdrctl_is
         else if string match -qr -- '^(--context|-c|--config|--output|-o|--timeout)$' $word
             set skip 1
         else if not string match -q -- '-*' $word
-            if test (count $command) = 0; or contains -- "$command" node profile rollout event topology token user config
+            if test (count $command) = 0; or contains -- "$command" node profile rollout window event topology token user config
                 set -a command $word
             end
         end
@@ -34,7 +34,7 @@ complete -c gdrctl -n '__gdrctl_is "apply"' -l wait -d 'wait until the nodes are
 complete -c gdrctl -n '__gdrctl_is "apply"' -l keep-waiting -d 'with --wait: also when a node is stuck'
 complete -c gdrctl -n '__gdrctl_is ""' -a diff -d 'what apply would change; exit 0: nothing, 3: something'
 complete -c gdrctl -n '__gdrctl_is "diff"' -l file -s f -r -F -d 'documents: a file, a folder (its *.yaml), - for stdin; may be repeated'
-complete -c gdrctl -n '__gdrctl_is ""' -a export -d 'profiles and nodes as the documents that apply takes'
+complete -c gdrctl -n '__gdrctl_is ""' -a export -d 'profiles, nodes and windows as the documents that apply takes'
 complete -c gdrctl -n '__gdrctl_is ""' -a status -d 'the fleet in one screen; exit 0 only if all is ready, else 3'
 complete -c gdrctl -n '__gdrctl_is "status"' -a '(gdrctl node list -o name --timeout 2s 2>/dev/null | sed \'s|^node/||\')'
 complete -c gdrctl -n '__gdrctl_is "status"' -l selector -s l -x -d 'nodes whose labels fit: rack=r7,gpu!=v100,canary,!old'
@@ -113,6 +113,11 @@ complete -c gdrctl -n '__gdrctl_is "rollout plan"' -l wave-deadline -x -d 'for o
 complete -c gdrctl -n '__gdrctl_is "rollout plan"' -l deadline -x -d 'for all of it (default 7d)'
 complete -c gdrctl -n '__gdrctl_is "rollout plan"' -l unreachable -x -a 'skip wait fail' -d 'with nodes that do not report (default skip)'
 complete -c gdrctl -n '__gdrctl_is "rollout plan"' -l on-failure -x -a 'pause abort rollback' -d 'pause (default), abort or rollback'
+complete -c gdrctl -n '__gdrctl_is "rollout plan"' -l window -x -d 'only in this maintenance window'
+complete -c gdrctl -n '__gdrctl_is "rollout plan"' -l drain -x -d 'takes work off a node before it is moved'
+complete -c gdrctl -n '__gdrctl_is "rollout plan"' -l check -x -d 'asked after each soak; may be given more than once'
+complete -c gdrctl -n '__gdrctl_is "rollout plan"' -l notify -x -d 'told of each state that the rollout comes to'
+complete -c gdrctl -n '__gdrctl_is "rollout plan"' -l supersede -d 'end rollouts that have these nodes, and take over'
 complete -c gdrctl -n '__gdrctl_is "rollout plan"' -l promotion -x -a 'automatic manual' -d 'automatic (default) or manual'
 complete -c gdrctl -n '__gdrctl_is "rollout"' -a start -d 'move nodes to a revision in waves that stop by themselves'
 complete -c gdrctl -n '__gdrctl_is "rollout start"' -a '(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed \'s|^profile/||\')'
@@ -131,6 +136,11 @@ complete -c gdrctl -n '__gdrctl_is "rollout start"' -l wave-deadline -x -d 'for 
 complete -c gdrctl -n '__gdrctl_is "rollout start"' -l deadline -x -d 'for all of it (default 7d)'
 complete -c gdrctl -n '__gdrctl_is "rollout start"' -l unreachable -x -a 'skip wait fail' -d 'with nodes that do not report (default skip)'
 complete -c gdrctl -n '__gdrctl_is "rollout start"' -l on-failure -x -a 'pause abort rollback' -d 'pause (default), abort or rollback'
+complete -c gdrctl -n '__gdrctl_is "rollout start"' -l window -x -d 'only in this maintenance window'
+complete -c gdrctl -n '__gdrctl_is "rollout start"' -l drain -x -d 'takes work off a node before it is moved'
+complete -c gdrctl -n '__gdrctl_is "rollout start"' -l check -x -d 'asked after each soak; may be given more than once'
+complete -c gdrctl -n '__gdrctl_is "rollout start"' -l notify -x -d 'told of each state that the rollout comes to'
+complete -c gdrctl -n '__gdrctl_is "rollout start"' -l supersede -d 'end rollouts that have these nodes, and take over'
 complete -c gdrctl -n '__gdrctl_is "rollout start"' -l promotion -x -a 'automatic manual' -d 'automatic (default) or manual'
 complete -c gdrctl -n '__gdrctl_is "rollout start"' -l wait -d 'wait for its end (--timeout: for that long)'
 complete -c gdrctl -n '__gdrctl_is "rollout"' -a list -d 'rollouts, newest first'
@@ -166,6 +176,9 @@ complete -c gdrctl -n '__gdrctl_is "rollout rollback"' -a '(gdrctl rollout list 
 complete -c gdrctl -n '__gdrctl_is "rollout rollback"' -l message -s m -x -d 'why, for the audit log'
 complete -c gdrctl -n '__gdrctl_is "rollout rollback"' -l seen -x -d 'only if it is still at this version (-o json shows it)'
 complete -c gdrctl -n '__gdrctl_is "rollout rollback"' -l wait -d 'wait for its end; exit 0: succeeded, 3: anything else'
+complete -c gdrctl -n '__gdrctl_is ""' -a window
+complete -c gdrctl -n '__gdrctl_is "window"' -a list -d 'maintenance windows, and which are open'
+complete -c gdrctl -n '__gdrctl_is "window"' -a remove -d 'remove a maintenance window'
 complete -c gdrctl -n '__gdrctl_is ""' -a event
 complete -c gdrctl -n '__gdrctl_is "event"' -a list -d 'who changed what, and what happened: the newest events'
 complete -c gdrctl -n '__gdrctl_is "event list"' -l object -x -d 'only events about it: node/n1, profile/vela-a100'

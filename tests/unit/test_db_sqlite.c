@@ -240,7 +240,7 @@ a_new_database_is_private_and_whole(void **state)
 	folder_write(half, "half", 4);
 	db = open_db(path);
 	assert_int_equal(number(db, "PRAGMA application_id"), 0x67647246);
-	assert_int_equal(number(db, "PRAGMA user_version"), 3);
+	assert_int_equal(number(db, "PRAGMA user_version"), 4);
 	assert_int_equal(number(db, "PRAGMA synchronous"), 2);
 	assert_int_equal(number(db, "PRAGMA foreign_keys"), 1);
 	assert_int_equal(number(db, "PRAGMA trusted_schema"), 0);
@@ -343,7 +343,7 @@ what_is_not_ours_is_left_as_it_is(void **state)
 	raw(path, "PRAGMA application_id = 1734636102");
 	refused(*state, path, "no schema version");
 	raw(path, "PRAGMA user_version = 99");
-	refused(*state, path, "schema version is 99 and this gdrd knows up to 3: run the newer gdrd");
+	refused(*state, path, "schema version is 99 and this gdrd knows up to 4: run the newer gdrd");
 	unlink(path);
 
 	db_sqlite.close(open_db(path));
@@ -425,7 +425,7 @@ an_older_schema_is_brought_up_to_date(void **state)
 
 	raw(path, version_1);
 	db = open_db(path);
-	assert_int_equal(number(db, "PRAGMA user_version"), 3);
+	assert_int_equal(number(db, "PRAGMA user_version"), 4);
 	assert_int_equal(number(db, "SELECT count(*) FROM event WHERE object = 'node/n1' AND text = 'old'"), 1);
 	must(db, "INSERT INTO answer (key, code) VALUES ('k', 0)");
 	auto_free char *attach = xasprintf("ATTACH '%s' AS fresh", fresh);
@@ -449,11 +449,11 @@ a_schema_that_cannot_be_brought_up_to_date_stays(void **state)
 	raw(path, version_1);
 	raw(path, "CREATE TABLE answer (a)");
 	assert_true(db_sqlite.open(path, &db, &err) < 0);
-	assert_non_null(strstr(err.msg, "cannot bring the schema from version 1 to 3: "));
+	assert_non_null(strstr(err.msg, "cannot bring the schema from version 1 to 4: "));
 	assert_non_null(strstr(err.msg, "table answer already exists"));
 	raw(path, "DROP TABLE answer");
 	db = open_db(path); /* Would fail if the index of version 2 had been left. */
-	assert_int_equal(number(db, "PRAGMA user_version"), 3);
+	assert_int_equal(number(db, "PRAGMA user_version"), 4);
 	db_sqlite.close(db);
 }
 

@@ -102,7 +102,7 @@ held_nodes_get_none(void **state)
 	struct grant_node nodes[] = { wants("n1", r7, 1), wants("n2", r7, 2), { .name = "n3", .label_values = r7 } };
 
 	(void)state;
-	nodes[0].held = true;
+	nodes[0].waits_for = "the node is held";
 	decides(1, 1, nodes, 3, "n2");
 	assert_string_equal(nodes[0].why, "waits: the node is held");
 	assert_string_equal(nodes[2].why, "");
@@ -177,7 +177,7 @@ throw_fleet(struct fleet *f, uint64_t seed)
 						   .label_values = f->values[i],
 						   .open = dice(&seed, 8) == 0,
 						   .wants = dice(&seed, 2) == 0,
-						   .held = dice(&seed, 8) == 0,
+						   .waits_for = dice(&seed, 8) == 0 ? "its window" : NULL,
 						   .wants_since_ms = dice(&seed, 10) };
 	}
 }
@@ -211,7 +211,7 @@ full(const struct fleet *f, const struct grant_node *node, unsigned more)
 static bool
 may_ask(const struct grant_node *node)
 {
-	return node->wants && !node->open && !node->held;
+	return node->wants && !node->open && !node->waits_for;
 }
 
 static bool

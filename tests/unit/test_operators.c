@@ -98,10 +98,10 @@ empty_request(const ProtobufCFieldDescriptor *field)
 static Gdr__Role
 needed(const char *body)
 {
-	static const char *const viewers[] = { "status", "nodes",  "profiles", "events",
-					       "drift",  "export", "rollouts", "rollout_plan" };
-	static const char *const operators[] = { "apply",       "node_label",    "node_mode",     "node_assign",
-						 "node_reboot", "rollout_start", "rollout_change" };
+	static const char *const viewers[] = { "status", "nodes",    "profiles",     "events", "drift",
+					       "export", "rollouts", "rollout_plan", "windows" };
+	static const char *const operators[] = { "apply",       "node_label",    "node_mode",      "node_assign",
+						 "node_reboot", "rollout_start", "rollout_change", "window_remove" };
 
 	for (size_t i = 0; i < sizeof(viewers) / sizeof(viewers[0]); i++)
 		if (strcmp(body, viewers[i]) == 0)

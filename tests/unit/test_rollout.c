@@ -320,6 +320,268 @@ what_makes_no_plan(void **state)
 	assert_int_equal(plan(&f, "unreachable: fail", &err), -EHOSTUNREACH);
 }
 
+/* The programs that are wanted now: "drain n0, check 0". */
+static void
+wants(const struct fixture *f, const char *want)
+{
+	static const char *const kinds[] = { "drain", "undrain", "check", "notify" };
+	auto_buf struct buf have = { 0 };
+	struct rollout_call *calls;
+	size_t n = rollout_calls(f->record, &calls);
+
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&have, "%s%s %s", have.len ? ", " : "", kinds[calls[i].kind],
+			   calls[i].n_words > 0
+				   ? calls[i].words[calls[i].kind == ROLLOUT_NOTIFY ? 0 : calls[i].n_words - 1]
+				   : "");
+	free(calls);
+	assert_string_equal(have.text ? have.text : "", want);
+}
+
+/* The first of this kind ends so. */
+static void
+answer(struct fixture *f, enum rollout_call_kind kind, int status, const char *text)
+{
+	struct rollout_effects effects = { 0 };
+	struct rollout_call *calls;
+	size_t n = rollout_calls(f->record, &calls);
+	size_t i = 0;
+
+	while (i < n && calls[i].kind != kind)
+		i++;
+	assert_true(i < n);
+	rollout_called(f->record, &calls[i], status, text, &effects);
+	rollout_effects_free(&effects);
+	free(calls);
+}
+
+static void
+drained_before_it_is_moved(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	planned(&f, "drain: d, max_unavailable: '1'");
+	wants(&f, "");
+	steps(&f, NOW, "");
+	wants(&f, "drain n0");
+	steps(&f, NOW + 1000, "");
+	answer(&f, ROLLOUT_DRAIN, 75, "two jobs run");
+	steps(&f, NOW + 2000, "");
+	assert_string_equal(f.record->nodes[0]->why, "two jobs run");
+	wants(&f, "drain n0"); /* Until it is. */
+	answer(&f, ROLLOUT_DRAIN, 0, "");
+	wants(&f, "");
+	steps(&f, NOW + 3000, "n0>2");
+	settle(&f, 0);
+	steps(&f, NOW + 4000, "");
+	wants(&f, "undrain n0"); /* It is done. */
+	answer(&f, ROLLOUT_UNDRAIN, 1, "no");
+	wants(&f, "undrain n0");
+	answer(&f, ROLLOUT_UNDRAIN, 0, "");
+	wants(&f, "");
+	steps(&f, NOW + 14000, ""); /* The canary's gate. */
+	steps(&f, NOW + 15000, "");
+	wants(&f, "drain n1");
+	answer(&f, ROLLOUT_DRAIN, 3, "by ann"); /* Not ours to undo. */
+	steps(&f, NOW + 16000, "n1>2");
+	f.seen[1].state = GDR__NODE_STATE__NODE_STUCK;
+	f.seen[1].measured = f.seen[1].stuck = true;
+	steps(&f, NOW + 17000, "");
+	wants(&f, "");
+	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_PAUSED);
+	tear_down(&f);
+}
+
+static void
+who_was_claimed_and_not_moved_is_undrained(void **state)
+{
+	Gdr__RolloutChange change = GDR__ROLLOUT_CHANGE__INIT;
+	struct rollout_effects effects = { 0 };
+	struct err err = { 0 };
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	planned(&f, "drain: d");
+	steps(&f, NOW, "");
+	change.has_action = true;
+	change.action = GDR__ROLLOUT_ACTION__ROLLOUT_ABORT;
+	assert_int_equal(rollout_decide(f.record, &change, "u", NOW + 1000, &effects, &err), 0);
+	rollout_effects_free(&effects);
+	wants(&f, "undrain n0"); /* It may have been drained: nobody has said. */
+	answer(&f, ROLLOUT_UNDRAIN, 0, "");
+	wants(&f, "");
+	tear_down(&f);
+}
+
+/* Up to the end of the canary's soak. */
+static void
+soaked(struct fixture *f, const char *yaml)
+{
+	set_up(f);
+	planned(f, yaml);
+	steps(f, NOW, "");
+	steps(f, NOW + 1000, "n0>2");
+	settle(f, 0);
+	steps(f, NOW + 2000, "");
+	wants(f, "");
+	steps(f, NOW + 12000, "");
+}
+
+static void
+checks_are_asked_after_the_soak(void **state)
+{
+	static const struct {
+		int status;
+		Gdr__RolloutState after;
+	} cases[] = {
+		{ 0, GDR__ROLLOUT_STATE__ROLLOUT_RUNNING },
+		{ 1, GDR__ROLLOUT_STATE__ROLLOUT_PAUSED },
+	};
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		soaked(&f, "checks: [{program: c, args: [a, b]}, {program: e, name: other}]");
+		wants(&f, "check b, check ");
+		answer(&f, ROLLOUT_CHECK, 0, "0.01");
+		steps(&f, NOW + 13000, "");
+		wants(&f, "check "); /* One alone is no pass. */
+		assert_int_equal(f.record->wave, 0);
+		answer(&f, ROLLOUT_CHECK, cases[i].status, "7");
+		steps(&f, NOW + 14000, "");
+		wants(&f, "");
+		assert_int_equal(f.record->state, cases[i].after);
+		assert_int_equal(f.record->wave, cases[i].status == 0);
+		assert_non_null(strstr(f.record->gates[0]->evidence,
+				       cases[i].status == 0 ? "c: 0.01; other: 7" : "check other failed: 7"));
+		tear_down(&f);
+	}
+}
+
+static void
+a_check_that_cannot_tell_never_passes(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	soaked(&f, "checks: [{program: c}]");
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_RUNNING);
+		assert_int_equal(f.record->wave, 0);
+		answer(&f, ROLLOUT_CHECK, i % 2 ? -1 : 2, "no data");
+		steps(&f, NOW + 13000 + i * 1000, "");
+	}
+	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_PAUSED);
+	assert_non_null(strstr(f.record->why, "check c cannot tell: no data"));
+	tear_down(&f);
+}
+
+static void
+an_answer_for_another_time_is_none(void **state)
+{
+	struct rollout_effects effects = { 0 };
+	struct rollout_call *calls;
+	struct fixture f;
+
+	(void)state;
+	soaked(&f, "checks: [{program: c}]");
+	assert_int_equal(rollout_calls(f.record, &calls), 1);
+	f.seen[0].settled = false; /* It is not right any more: the soak begins anew. */
+	f.seen[0].state = GDR__NODE_STATE__NODE_CONVERGING;
+	steps(&f, NOW + 13000, "");
+	settle(&f, 0);
+	steps(&f, NOW + 14000, "");
+	steps(&f, NOW + 24000, "");
+	wants(&f, "check ");
+	rollout_called(f.record, &calls[0], 0, "stale", &effects);
+	rollout_effects_free(&effects);
+	free(calls);
+	wants(&f, "check ");
+	tear_down(&f);
+}
+
+static void
+each_state_is_told_once(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	planned(&f, "notify: [a, b], canary: 0");
+	wants(&f, "notify running, notify running");
+	answer(&f, ROLLOUT_NOTIFY, 0, "");
+	wants(&f, "notify running");
+	answer(&f, ROLLOUT_NOTIFY, 1, "nobody listens"); /* Is not asked for ever. */
+	wants(&f, "");
+	f.record->deadline_ms = NOW;
+	steps(&f, NOW + 1000, "");
+	wants(&f, "notify failed, notify failed");
+	tear_down(&f);
+}
+
+static void
+outside_of_the_window_nothing_moves_and_no_time_passes(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	planned(&f, "window: nights, node_deadline: 60s, wave_deadline: 120s, deadline: 300s");
+	f.world.shut = "window nights opens later";
+	for (uint64_t s = 0; s < 1000; s += 5)
+		steps(&f, NOW + s * 1000, "");
+	f.world.shut = NULL;
+	steps(&f, NOW + 1000000, "");
+	steps(&f, NOW + 1001000, "n0>2");
+	f.world.shut = "window nights opens later";
+	for (uint64_t s = 1005; s < 3000; s += 5)
+		steps(&f, NOW + s * 1000, "");
+	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_RUNNING);
+	f.world.shut = NULL;
+	for (uint64_t s = 3000; s < 3055; s += 5)
+		steps(&f, NOW + s * 1000, "");
+	assert_int_equal(f.record->nodes[0]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_ASSIGNED);
+	for (uint64_t s = 3055; s < 3075; s += 5)
+		steps(&f, NOW + s * 1000, "");
+	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_PAUSED); /* The canary timed out. */
+	tear_down(&f);
+}
+
+static void
+who_supersedes_takes_over(void **state)
+{
+	struct rollout_effects effects = { 0 };
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	planned(&f, "drain: d");
+	steps(&f, NOW, "");
+	answer(&f, ROLLOUT_DRAIN, 0, "");
+	steps(&f, NOW + 1000, "n0>2");
+	Gdr__RolloutRecord *old = f.record;
+	f.seen[0].inherited = true; /* As the fleet says: it was moved by the one that ends, and is broken. */
+	f.seen[0].state = f.seen[5].state = GDR__NODE_STATE__NODE_STUCK;
+	planned(&f, "drain: d, supersede: true, waves: ['2', '100%']");
+	waves(&f, "n0 | n1 | n2 n3 n4 n5"); /* What was broken comes first, what was bad before comes last. */
+	assert_int_equal(f.record->n_baseline, 1);
+	rollout_supersede(old, f.record, NOW + 2000, &effects);
+	rollout_effects_free(&effects);
+	assert_int_equal(old->state, GDR__ROLLOUT_STATE__ROLLOUT_SUPERSEDED);
+	assert_false(rollout_is_active(old));
+	steps(&f, NOW + 3000, "");
+	steps(&f, NOW + 4000, "n0>2"); /* Drained already, and undrained by the new one. */
+	f.seen[0].state = GDR__NODE_STATE__NODE_READY;
+	settle(&f, 0);
+	steps(&f, NOW + 5000, "");
+	wants(&f, "undrain n0");
+	pb_free(&old->base);
+	tear_down(&f);
+}
+
 int
 main(void)
 {
@@ -332,6 +594,14 @@ main(void)
 		cmocka_unit_test(time_in_which_gdrd_was_away_is_no_ones),
 		cmocka_unit_test(a_failed_canary_goes_back_alone),
 		cmocka_unit_test(what_makes_no_plan),
+		cmocka_unit_test(drained_before_it_is_moved),
+		cmocka_unit_test(who_was_claimed_and_not_moved_is_undrained),
+		cmocka_unit_test(checks_are_asked_after_the_soak),
+		cmocka_unit_test(a_check_that_cannot_tell_never_passes),
+		cmocka_unit_test(an_answer_for_another_time_is_none),
+		cmocka_unit_test(each_state_is_told_once),
+		cmocka_unit_test(outside_of_the_window_nothing_moves_and_no_time_passes),
+		cmocka_unit_test(who_supersedes_takes_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
