@@ -126,7 +126,7 @@ struct rollout_call;
 void fleet_calls(const struct fleet *fleet,
 		 void (*fn)(void *arg, const Gdr__RolloutRecord *record, const struct rollout_call *call), void *arg);
 /* One has ended: its exit status, or -1, and the last line that it said. */
-void fleet_called(struct fleet *fleet, const char *rollout, const struct rollout_call *call, int status,
+void fleet_called(struct fleet *fleet, const char *rollout_name, const struct rollout_call *call, int status,
 		  const char *text, uint64_t now_ms);
 
 /* An event about something that the keyring did. */

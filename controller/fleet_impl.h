@@ -1,22 +1,14 @@
 #pragma once
 
 /* fleet_impl.h - what the fleet's own files share: fleet.c (load, commit), fleet_news.c (agents), fleet_change.c
- * (operators' requests), fleet_query.c (answers), fleet_rollout.c and fleet_rollout_ask.c, fleet_window.c.  Nobody else
- * includes it. */
+ * (operators' requests), fleet_query.c (answers), and those of fleet_rollout.h.  Nobody else includes it. */
 
 #include <czmq.h>
 
 #include "common/err.h"
 #include "common/mem.h"
 #include "controller/fleet.h"
-
-struct rollout_effects;
-struct rollout_world;
-struct selector;
-struct fleet_world;
-struct store_rollout;
-struct store_rollout_node;
-struct store_window;
+#include "controller/fleet_rollout.h"
 
 struct revision {
 	uint32_t number;
@@ -30,18 +22,6 @@ struct profile {
 	char *name;
 	struct revision *revisions; /* Ascending, without gaps, never empty. */
 	size_t n;
-};
-
-struct rollout {
-	Gdr__RolloutRecord *record;
-	char *blocks;      /* What its progress hangs on, as of the last step. */
-	bool dirty;        /* The record is to be stored, */
-	bool *nodes_dirty; /* and these of its nodes. */
-};
-
-struct window {
-	Gdr__Window *document;
-	struct selector *selector; /* NULL: of no node. */
 };
 
 struct fleet {
@@ -101,47 +81,6 @@ void fleet_changed(const struct ask *ask, const char *kind, const char *name, co
 int fleet_resolve(struct fleet *fleet, const char *text, char name[64], uint32_t *revision, struct err *err);
 /* -EBUSY: it is in the hands of a rollout. */
 int fleet_check_free(const struct node *node, struct err *err);
-
-/* --- fleet_rollout.c ----------------------------------------------------------------------------------- */
-
-int fleet_load_rollout(struct fleet *fleet, const struct store_rollout *row);
-int fleet_load_rollout_node(struct fleet *fleet, const struct store_rollout_node *row);
-/* After all is loaded. */
-void fleet_own_nodes(struct fleet *fleet);
-void fleet_drop_rollouts(struct fleet *fleet);
-struct rollout *fleet_rollout(const struct fleet *fleet, const char *name);
-/* Takes 'record', which is new. */
-struct rollout *fleet_add_rollout(struct fleet *fleet, Gdr__RolloutRecord *record);
-/* What the engine may see; for a plan 'chosen' are the selected nodes, and whatever is in a rollout is taken.  Free
- * with fleet_world_free(). */
-struct fleet_world *fleet_world(struct fleet *fleet, uint64_t now_ms);
-/* The same for one rollout at work, or (NULL) for a new one over 'chosen'. */
-const struct rollout_world *fleet_world_for(struct fleet_world *world, const char *rollout, struct node *const *chosen,
-					    size_t n);
-/* For a plan: the nodes of this rollout, which ends for it, are free. */
-void fleet_world_take_over(struct fleet_world *world, const Gdr__RolloutRecord *record);
-void fleet_world_free(struct fleet_world *world);
-/* Marks what changed, gives nodes their revisions, notes events. */
-void fleet_take_effects(struct fleet *fleet, struct rollout *rollout, struct rollout_effects *effects,
-			const char *actor, uint64_t now_ms);
-void fleet_step_rollouts(struct fleet *fleet, uint64_t now_ms);
-/* Those that are dirty, in this turn's transaction. */
-void fleet_write_rollouts(struct fleet *fleet);
-void fleet_rollouts_written(struct fleet *fleet);
-
-/* --- fleet_window.c ------------------------------------------------------------------------------------ */
-
-int fleet_load_window(struct fleet *fleet, const struct store_window *row);
-void fleet_drop_windows(struct fleet *fleet);
-/* NULL: there is none, or 'name' is NULL. */
-const Gdr__Window *fleet_window(const struct fleet *fleet, const char *name);
-/* Checks all that 'apply' brings, then takes them. */
-int fleet_check_windows(const Gdr__Apply *apply, struct err *err);
-void fleet_apply_windows(struct fleet *fleet, const struct ask *ask, const Gdr__Apply *apply);
-/* NULL, or what it waits for: "window nights opens at 2026-11-24 22:00 UTC".  The caller frees. */
-char *fleet_window_shut(const Gdr__Window *window, uint64_t now_ms);
-/* The same of any window that keeps 'node' from being rebooted: its rollout's, and those that fit it. */
-char *fleet_node_shut(const struct fleet *fleet, const struct node *node, uint64_t now_ms);
 
 static inline void
 fleet_set_text(char **field, const char *text)

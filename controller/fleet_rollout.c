@@ -399,10 +399,10 @@ fleet_calls(const struct fleet *fleet,
 }
 
 void
-fleet_called(struct fleet *fleet, const char *name, const struct rollout_call *call, int status, const char *text,
-	     uint64_t now_ms)
+fleet_called(struct fleet *fleet, const char *rollout_name, const struct rollout_call *call, int status,
+	     const char *text, uint64_t now_ms)
 {
-	struct rollout *rollout = fleet_rollout(fleet, name);
+	struct rollout *rollout = fleet_rollout(fleet, rollout_name);
 	struct rollout_effects effects = { 0 };
 
 	if (!rollout)

@@ -17,8 +17,8 @@
 #include "controller/fleet.h"
 #include "controller/rollout.h"
 
-#define AT_ONCE    16   /* Programs that run at the same time. */
-#define OUTPUT_MAX 4096 /* Of what one says; its end counts. */
+#define AT_ONCE    16    /* Programs that run at the same time. */
+#define OUTPUT_MAX 4096U /* Of what one says; its end counts. */
 #define WORDS_MAX  64
 
 #define NOT_RUN (-1)
@@ -64,7 +64,7 @@ read_output(struct hook *hook)
 
 	while ((n = read(hook->out, chunk, sizeof(chunk))) > 0) {
 		buf_add(&hook->said, chunk, (size_t)n);
-		if (hook->said.len > 2 * OUTPUT_MAX) {
+		if (hook->said.len > (size_t)2 * OUTPUT_MAX) {
 			memmove(hook->said.text, hook->said.text + hook->said.len - OUTPUT_MAX, OUTPUT_MAX + 1);
 			hook->said.len = OUTPUT_MAX;
 		}

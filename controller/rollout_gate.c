@@ -308,39 +308,43 @@ gate_passed(const Gdr__RolloutRecord *record)
 	return last && last->wave == record->wave && last->result == GDR__ROLLOUT_GATE_RESULT__GATE_PASS;
 }
 
+/* What one check has said so far; true: pass. */
+static bool
+ask_check(struct step *step, const Gdr__RolloutCheck *check, const Gdr__RolloutCheckResult *said)
+{
+	const char *name = rollout_check_name(check);
+	const char *evidence = said->evidence ? said->evidence : "no word";
+
+	if (said->has_result && said->result == GDR__ROLLOUT_GATE_RESULT__GATE_PASS)
+		return true;
+	if (said->has_result) {
+		stop(step, xasprintf("check %s failed: %s", name, evidence));
+	} else if (said->unknown >= UNKNOWN_LIMIT) {
+		auto_free char *why = xasprintf("check %s cannot tell: %s", name, evidence);
+
+		pause_unknown(step, why);
+	} else {
+		buf_printf(&step->out->blocks, "asks check %s%s%s\n", name, said->unknown ? ": " : "",
+			   said->unknown ? evidence : "");
+	}
+	return false;
+}
+
 /* What the plan's checks say; true: all pass. */
 static bool
 ask_checks(struct step *step, Gdr__RolloutWave *wave)
 {
-	const Gdr__Rollout *plan = step->record->plan;
+	static const Gdr__RolloutCheckResult nothing = GDR__ROLLOUT_CHECK_RESULT__INIT;
+	const Gdr__RolloutRecord *record = step->record;
 	bool all = true;
 
-	if (!wave->checking && plan->n_checks > 0) {
+	if (!wave->checking && record->plan->n_checks > 0) {
 		rollout_forget_checks(wave);
 		SET(wave, checking, true);
 		step->out->changed = true;
 	}
-	for (size_t i = 0; i < plan->n_checks; i++) {
-		const Gdr__RolloutCheckResult *said = i < wave->n_checks ? wave->checks[i] : NULL;
-		const char *name = rollout_check_name(plan->checks[i]);
-		const char *evidence = said && said->evidence ? said->evidence : "no word";
-
-		if (said && said->has_result && said->result == GDR__ROLLOUT_GATE_RESULT__GATE_FAIL) {
-			stop(step, xasprintf("check %s failed: %s", name, evidence));
-			return false;
-		}
-		if (said && said->unknown >= UNKNOWN_LIMIT) {
-			auto_free char *why = xasprintf("check %s cannot tell: %s", name, evidence);
-
-			pause_unknown(step, why);
-			return false;
-		}
-		if (said && said->has_result && said->result == GDR__ROLLOUT_GATE_RESULT__GATE_PASS)
-			continue;
-		all = false;
-		buf_printf(&step->out->blocks, "asks check %s%s%s\n", name, said && said->unknown ? ": " : "",
-			   said && said->unknown ? evidence : "");
-	}
+	for (size_t i = 0; i < record->plan->n_checks && record->state == GDR__ROLLOUT_STATE__ROLLOUT_RUNNING; i++)
+		all = ask_check(step, record->plan->checks[i], i < wave->n_checks ? wave->checks[i] : &nothing) && all;
 	return all;
 }
 

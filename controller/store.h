@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controller/store_rows.h"
+
 struct db_driver;
 struct err;
 struct store;
@@ -30,87 +32,24 @@ void store_rollback(struct store *store);               /* None open is fine. */
 /* Every other function that writes fails without a transaction, and after a write that failed: no half of a
  * turn is ever committed, store_commit() then rolls back and returns the first failure. */
 
-/* Strings are the caller's when writing and valid only during the callback when loading; NULL is NULL.
- * Times are Unix milliseconds. */
-struct store_node {
-	const char *name;
-	const char *key;      /* Public key, Z85; NULL: none yet. */
-	const void *document; /* Packed gdr.Node: labels, override. */
-	size_t document_len;
-	const char *profile; /* NULL: none. */
-	uint32_t revision;
-	uint64_t generation;
-	int mode; /* gdr.Mode */
-	const char *mode_why;
-	int state; /* gdr.NodeState as last seen, for since_ms. */
-	uint64_t since_ms;
-	const char *boot_id;
-	const char *grant_boot; /* Open grant: the boot it is for. */
-	uint64_t granted_ms;
-	const char *leave_boot; /* An operator wants this boot ended. */
-	const char *leave_why;
-	const char *last_ready; /* NAME@REVISION; NULL: it never was. */
-	const void *report;     /* Packed gdr.Report as the agent sent it; loaded, and written by store_put_report(). */
-	size_t report_len;
-};
 int store_put_node(struct store *store, const struct store_node *node, struct err *err); /* All but the report. */
 /* Of a node that is stored. */
 int store_put_report(struct store *store, const char *name, const void *report, size_t len, struct err *err);
 int store_delete_node(struct store *store, const char *name, struct err *err);
 
-struct store_profile {
-	const char *name;
-	uint32_t revision;
-	const char *hash;
-	const char *author;
-	const char *comment;
-	uint64_t created_ms;
-	const void *document; /* Packed gdr.Profile. */
-	size_t document_len;
-};
 int store_add_profile(struct store *store, const struct store_profile *profile,
 		      struct err *err); /* Never replaces: -EEXIST. */
 
-/* Who a key is.  'role' is a gdr.Role for users. */
-struct store_principal {
-	const char *key;
-	bool is_node;
-	const char *name;
-	int role;
-	uint64_t created_ms;
-};
 int store_put_principal(struct store *store, const struct store_principal *principal, struct err *err);
 int store_delete_principal(struct store *store, const char *key, struct err *err);
 
-struct store_token {
-	const char *key;  /* The token's public key. */
-	const char *node; /* NULL: any name. */
-	uint64_t expires_ms;
-};
 int store_put_token(struct store *store, const struct store_token *token, struct err *err);
 int store_delete_token(struct store *store, const char *key, struct err *err);
 
-struct store_rollout {
-	const char *name;
-	uint64_t created_ms;
-	const void *data; /* Packed gdr.RolloutRecord without its nodes. */
-	size_t len;
-};
-struct store_rollout_node {
-	const char *rollout; /* That is stored. */
-	uint32_t place;      /* From 0, in order. */
-	const void *data;    /* Packed gdr.RolloutNode. */
-	size_t len;
-};
 int store_put_rollout(struct store *store, const struct store_rollout *rollout, struct err *err);
 int store_put_rollout_node(struct store *store, const struct store_rollout_node *node, struct err *err);
 int store_delete_rollout(struct store *store, const char *name, struct err *err); /* With its nodes. */
 
-struct store_window {
-	const char *name;
-	const void *document; /* Packed gdr.Window. */
-	size_t document_len;
-};
 int store_put_window(struct store *store, const struct store_window *window, struct err *err);
 int store_delete_window(struct store *store, const char *name, struct err *err);
 

@@ -14,7 +14,7 @@
 
 #define DAY   86400
 #define WEEK  7
-#define SHIFT (3 * 3600) /* Longer than any change of a zone's offset but those of the date line. */
+#define SHIFT 10800L /* Three hours: longer than any change of a zone's offset but those of the date line. */
 
 /* --- libc's one time zone --------------------------------------------------------------------------------- */
 

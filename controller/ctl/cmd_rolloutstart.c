@@ -106,29 +106,42 @@ add_list(struct buf *out, const char *value, bool map)
 	buf_puts(out, map ? "}" : "]");
 }
 
-/* Each --check "PROGRAM ARG..." is one of the list. */
+/* "PROGRAM ARG..." as {"program": "PROGRAM", "args": ["ARG", ...]}. */
 static void
-add_checks(const struct ctl *ctl, bool comma, struct buf *out)
+add_check(struct buf *out, const char *words)
+{
+	size_t len = strcspn(words, " ");
+	auto_free char *program = xasprintf("%.*s", (int)len, words);
+	const char *comma = "";
+
+	buf_puts(out, "{\"program\": ");
+	buf_json(out, program);
+	buf_puts(out, ", \"args\": [");
+	for (const char *at = words + len; *(at += strspn(at, " ")); at += len) {
+		len = strcspn(at, " ");
+		auto_free char *word = xasprintf("%.*s", (int)len, at);
+
+		buf_puts(out, comma);
+		buf_json(out, word);
+		comma = ", ";
+	}
+	buf_puts(out, "]}");
+}
+
+/* Each --check is one of the list. */
+static void
+add_checks(const struct ctl *ctl, bool any, struct buf *out)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < ctl->args.n_given; i++) {
-		const char *at = ctl->args.given[i].value;
-
 		if (strcmp(ctl->args.given[i].option->name, "check") != 0)
 			continue;
-		buf_puts(out, n++ ? ", {" : comma ? ", \"checks\": [{" : "\"checks\": [{");
-		for (size_t word = 0; *at; at += strspn(at, " ")) {
-			size_t len = strcspn(at, " ");
-			auto_free char *text = xasprintf("%.*s", (int)len, at);
-
-			buf_puts(out, word == 0 ? "\"program\": " : word == 1 ? ", \"args\": [" : ", ");
-			buf_json(out, text);
-			at += len;
-			if (++word > 1 && !at[strspn(at, " ")])
-				buf_puts(out, "]");
-		}
-		buf_puts(out, "}");
+		if (n++ == 0)
+			buf_puts(out, any ? ", \"checks\": [" : "\"checks\": [");
+		else
+			buf_puts(out, ", ");
+		add_check(out, ctl->args.given[i].value);
 	}
 	if (n)
 		buf_puts(out, "]");

@@ -356,7 +356,10 @@ all_has_the_defaults(void **state)
 				      "reboot:\n"
 				      "  max: 10\n"
 				      "  deadline: 20m\n"
-				      "events_kept: 1000000\n");
+				      "events_kept: 1000000\n"
+				      "hooks: /etc/gdrfleet/rollout-hooks\n"
+				      "hook_timeout: 5m\n"
+				      "hook_retry: 30s\n");
 	auto_pb ProtobufCMessage *back = parse(GDRD, out.text); /* It is itself a file of settings. */
 	assert_int_equal(((const Gdr__GdrdConfig *)back)->reboot->max, 10);
 }
