@@ -76,6 +76,12 @@ fail(struct err *err, int code, const char *path, const char *what)
 }
 
 bool
+host_is_machine(const struct host *host)
+{
+	return host->is_machine;
+}
+
+bool
 host_exists(struct host *host, const char *path)
 {
 	auto_close int fd = open_in(host, path, O_PATH);

@@ -20,6 +20,8 @@ struct host;
 struct host *host_open(const char *root, const Gdr__AgentConfig *config);
 void host_free(struct host *host);
 
+/* True if the root is "/": only then what this machine has besides files (libraries, sockets) is the machine's. */
+bool host_is_machine(const struct host *host);
 bool host_exists(struct host *host, const char *path);
 /* The path by which a library that opens files itself (libpci) reaches 'path'.  NULL: it is not there, or plain
  * following of its links would leave the root.  The caller frees. */
@@ -61,5 +63,10 @@ struct host_result {
 int host_run(struct host *host, const char *const argv[], unsigned timeout_ms, struct host_result *out,
 	     struct err *err);
 void host_result_free(struct host_result *result);
+/* Calls 'work' in a process of its own with the same time-out, for libraries that may hang or crash: '*out' is what it
+ * added to its buffer (capped likewise, the caller frees).  What work() returned; -ETIMEDOUT; -EIO: it crashed. */
+struct buf;
+int host_apart(struct host *host, int (*work)(void *arg, struct buf *out), void *arg, unsigned timeout_ms, char **out,
+	       struct err *err);
 /* host_run() where anything but status 0 is an error that quotes the last line of what it said. */
 int host_do(struct host *host, const char *const argv[], struct err *err);

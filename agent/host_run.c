@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -13,6 +14,7 @@
 
 #include "agent/host.h"
 #include "agent/host_internal.h"
+#include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"
 
@@ -217,6 +219,51 @@ child_start(const struct host *host, const char *path, const char *const argv[],
 	return rc;
 }
 
+static int
+write_whole(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, data, len);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		data += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* In the new process.  _exit(): nothing of the parent's is flushed, freed or unlinked twice. */
+static _Noreturn void
+work_apart(int (*work)(void *arg, struct buf *out), void *arg, int fd)
+{
+	struct buf text = { 0 };
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int number = 1; number < NSIG; number++)
+		(void)signal(number, SIG_DFL);
+	(void)setpgid(0, 0);
+	int rc = work(arg, &text);
+	if (text.len && write_whole(fd, text.text, text.len) < 0)
+		rc = -EPIPE;
+	_exit(rc < 0 && rc >= -UCHAR_MAX ? -rc : rc ? EIO : 0);
+}
+
+static int
+child_fork(int (*work)(void *arg, struct buf *out), void *arg, struct child *child)
+{
+	auto_close int out = -1;
+	int rc = stream_open(&child->streams[0], &out);
+
+	if (rc < 0)
+		return rc;
+	child->pid = fork();
+	if (child->pid == 0)
+		work_apart(work, arg, out);
+	return child->pid < 0 ? -errno : 0;
+}
+
 static void
 child_poll(struct child *child, int ms)
 {
@@ -290,6 +337,33 @@ host_run(struct host *host, const char *const argv[], unsigned timeout_ms, struc
 	out->err = xstrdup(child.streams[1].text);
 	child_free(&child);
 	return 0;
+}
+
+int
+host_apart(struct host *host, int (*work)(void *arg, struct buf *out), void *arg, unsigned timeout_ms, char **out,
+	   struct err *err)
+{
+	struct child child = { .streams = { { .fd = -1 }, { .fd = -1 } } };
+	int rc = child_fork(work, arg, &child);
+
+	*out = NULL;
+	if (rc < 0) {
+		child_free(&child);
+		return err_set(err, rc, "fork: %s", strerror(-rc));
+	}
+	if (!child_wait(&child, now_ms() + timeout_of(host, timeout_ms))) {
+		(void)kill(-child.pid, SIGKILL);
+		(void)kill(child.pid, SIGKILL); /* It may not have come to setpgid(). */
+		(void)child_wait(&child, now_ms() + REAP_MS);
+		rc = err_set(err, -ETIMEDOUT, "no answer within %u ms", timeout_of(host, timeout_ms));
+	} else if (child.status > 128) {
+		rc = err_set(err, -EIO, "crashed with signal %d", child.status - 128);
+	} else {
+		rc = -child.status;
+	}
+	*out = xstrdup(child.streams[0].text);
+	child_free(&child);
+	return rc;
 }
 
 void

@@ -34,15 +34,16 @@ static void
 every_rule_names_a_field(void **state)
 {
 	static const ProtobufCMessageDescriptor *const types[] = {
-		&gdr__profile__descriptor,       &gdr__node__descriptor,          &gdr__bios_spec__descriptor,
-		&gdr__kernel_spec__descriptor,   &gdr__vfio_spec__descriptor,     &gdr__hugepages_spec__descriptor,
-		&gdr__pci_rule__descriptor,      &gdr__reboot_spec__descriptor,   &gdr__gdrd_config__descriptor,
-		&gdr__reboot_limits__descriptor, &gdr__agent_config__descriptor,  &gdr__nic_rule__descriptor,
-		&gdr__nic_match__descriptor,     &gdr__nic_firmware__descriptor,  &gdr__rollout__descriptor,
-		&gdr__vm_spec__descriptor,       &gdr__vm_cpu__descriptor,        &gdr__guest_credential__descriptor,
-		&gdr__link_rule__descriptor,     &gdr__link_match__descriptor,    &gdr__link_ring__descriptor,
-		&gdr__sysctl_spec__descriptor,   &gdr__rollout_check__descriptor, &gdr__window__descriptor,
-		&gdr__window_hours__descriptor,
+		&gdr__profile__descriptor,        &gdr__node__descriptor,          &gdr__bios_spec__descriptor,
+		&gdr__kernel_spec__descriptor,    &gdr__vfio_spec__descriptor,     &gdr__hugepages_spec__descriptor,
+		&gdr__pci_rule__descriptor,       &gdr__reboot_spec__descriptor,   &gdr__gdrd_config__descriptor,
+		&gdr__reboot_limits__descriptor,  &gdr__agent_config__descriptor,  &gdr__nic_rule__descriptor,
+		&gdr__nic_match__descriptor,      &gdr__nic_firmware__descriptor,  &gdr__rollout__descriptor,
+		&gdr__vm_spec__descriptor,        &gdr__vm_cpu__descriptor,        &gdr__guest_credential__descriptor,
+		&gdr__link_rule__descriptor,      &gdr__link_match__descriptor,    &gdr__link_ring__descriptor,
+		&gdr__sysctl_spec__descriptor,    &gdr__rollout_check__descriptor, &gdr__window__descriptor,
+		&gdr__window_hours__descriptor,   &gdr__gpu_spec__descriptor,      &gdr__nccl_spec__descriptor,
+		&gdr__readiness_spec__descriptor,
 	};
 	static const char *const rules[][2] = {
 #define RULE(message, field, kind, min, max) { #message, #field },
