@@ -146,4 +146,5 @@ int fleet_query_drift(struct fleet *fleet, const struct ask *ask, const Gdr__Dri
 int fleet_query_status(struct fleet *fleet, const struct ask *ask, const Gdr__StatusQuery *query, struct err *err);
 int fleet_query_rollouts(struct fleet *fleet, const struct ask *ask, const Gdr__RolloutQuery *query, struct err *err);
 int fleet_query_windows(struct fleet *fleet, const struct ask *ask, const Gdr__WindowQuery *query, struct err *err);
+int fleet_query_vms(struct fleet *fleet, const struct ask *ask, const Gdr__VmQuery *query, struct err *err);
 int fleet_export(struct fleet *fleet, const struct ask *ask, const Gdr__Export *export, struct err *err);

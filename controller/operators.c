@@ -235,6 +235,12 @@ do_drift(struct operators *o, const struct ask *ask, const Gdr__Request *r, stru
 }
 
 static int
+do_vms(struct operators *o, const struct ask *ask, const Gdr__Request *r, struct err *err)
+{
+	return fleet_query_vms(o->fleet, ask, r->vms, err);
+}
+
+static int
 do_status(struct operators *o, const struct ask *ask, const Gdr__Request *r, struct err *err)
 {
 	return fleet_query_status(o->fleet, ask, r->status, err);
@@ -412,6 +418,7 @@ static const struct handler {
 	{ GDR__REQUEST__BODY_PROFILES, GDR__ROLE__ROLE_VIEWER, false, do_profiles },
 	{ GDR__REQUEST__BODY_EVENTS, GDR__ROLE__ROLE_VIEWER, false, do_events },
 	{ GDR__REQUEST__BODY_DRIFT, GDR__ROLE__ROLE_VIEWER, false, do_drift },
+	{ GDR__REQUEST__BODY_VMS, GDR__ROLE__ROLE_VIEWER, false, do_vms },
 	{ GDR__REQUEST__BODY_EXPORT, GDR__ROLE__ROLE_VIEWER, false, do_export },
 	{ GDR__REQUEST__BODY_ROLLOUTS, GDR__ROLE__ROLE_VIEWER, false, do_rollouts },
 	{ GDR__REQUEST__BODY_ROLLOUT_PLAN, GDR__ROLE__ROLE_VIEWER, false, do_rollout_plan },

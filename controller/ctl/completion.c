@@ -20,6 +20,7 @@ static const struct source sources[] = {
 	{ "@nodes", "gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||'" },
 	{ "@profiles", "gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||'" },
 	{ "@rollouts", "gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||'" },
+	{ "@vms", "gdrctl vm list -o name --timeout 2s 2>/dev/null | sed 's|^vm/||'" },
 	{ "@contexts", "gdrctl config get-contexts -o name 2>/dev/null" },
 };
 

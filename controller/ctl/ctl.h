@@ -33,7 +33,7 @@ struct option {
 	char letter; /* 0: none */
 	const char *name;
 	const char *value;  /* What help calls its value; NULL: a flag. */
-	const char *values; /* For completion: words, or "@file", "@nodes", "@profiles", "@contexts". */
+	const char *values; /* For completion: words, or "@file", "@nodes", "@profiles", "@vms" ... */
 	const char *help;
 };
 

@@ -10,7 +10,7 @@ __gdrctl_command() { # WORD...
 		*)
 			case $command in
 			'') command=$1 ;;
-			'node'|'profile'|'rollout'|'window'|'event'|'topology'|'token'|'user'|'config') command="$command $1" ;;
+			'node'|'vm'|'profile'|'rollout'|'window'|'event'|'topology'|'token'|'user'|'config') command="$command $1" ;;
 			esac ;;
 		esac
 		[ $# -gt 0 ] && shift
@@ -31,9 +31,10 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 	'')
 		case $3 in
 		-*) answer=$global ;;
-		*) answer='apply diff export status node profile rollout window event drift topology token user config completion help version' ;;
+		*) answer='apply diff export status node vm profile rollout window event drift topology token user config completion help version' ;;
 		esac ;;
 	'node') answer='list show accept reject remove label hold release audit assign reboot reboots'; return ;;
+	'vm') answer='list show'; return ;;
 	'profile') answer='list show diff history'; return ;;
 	'rollout') answer='plan start list show watch wait pause resume promote abort rollback'; return ;;
 	'window') answer='list remove'; return ;;
@@ -165,6 +166,19 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		case $3 in
 		-*) answer="$global" ;;
 		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'vm list')
+		case $2 in
+		--selector|-l) answer=''; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --selector" ;;
+		*) answer=$(gdrctl node list -o name --timeout 2s 2>/dev/null | sed 's|^node/||') ;;
+		esac ;;
+	'vm show')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer=$(gdrctl vm list -o name --timeout 2s 2>/dev/null | sed 's|^vm/||') ;;
 		esac ;;
 	'profile list')
 		case $3 in

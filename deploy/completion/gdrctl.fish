@@ -10,7 +10,7 @@ function __gdrctl_is
         else if string match -qr -- '^(--context|-c|--config|--output|-o|--timeout)$' $word
             set skip 1
         else if not string match -q -- '-*' $word
-            if test (count $command) = 0; or contains -- "$command" node profile rollout window event topology token user config
+            if test (count $command) = 0; or contains -- "$command" node vm profile rollout window event topology token user config
                 set -a command $word
             end
         end
@@ -87,6 +87,12 @@ complete -c gdrctl -n '__gdrctl_is "node reboot"' -l wait -d 'wait until the nod
 complete -c gdrctl -n '__gdrctl_is "node reboot"' -l keep-waiting -d 'with --wait: also when a node is stuck'
 complete -c gdrctl -n '__gdrctl_is "node"' -a reboots -d 'a node\'s reboots: when and why, who granted them, how long they took, what they brought'
 complete -c gdrctl -n '__gdrctl_is "node reboots"' -a '(gdrctl node list -o name --timeout 2s 2>/dev/null | sed \'s|^node/||\')'
+complete -c gdrctl -n '__gdrctl_is ""' -a vm
+complete -c gdrctl -n '__gdrctl_is "vm"' -a list -d 'the VMs that hosts are to have: how they are, and what they have'
+complete -c gdrctl -n '__gdrctl_is "vm list"' -a '(gdrctl node list -o name --timeout 2s 2>/dev/null | sed \'s|^node/||\')'
+complete -c gdrctl -n '__gdrctl_is "vm list"' -l selector -s l -x -d 'nodes whose labels fit: rack=r7,gpu!=v100,canary,!old'
+complete -c gdrctl -n '__gdrctl_is "vm"' -a show -d 'where a VM\'s devices are, on the host and in the guest, and how far GPUs and NICs are apart'
+complete -c gdrctl -n '__gdrctl_is "vm show"' -a '(gdrctl vm list -o name --timeout 2s 2>/dev/null | sed \'s|^vm/||\')'
 complete -c gdrctl -n '__gdrctl_is ""' -a profile
 complete -c gdrctl -n '__gdrctl_is "profile"' -a list -d 'profiles, their newest revisions, and how many nodes have these'
 complete -c gdrctl -n '__gdrctl_is "profile"' -a show -d 'a profile as a document: its newest revision, or the one that is named'

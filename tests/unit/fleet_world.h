@@ -149,6 +149,7 @@ world_dispatch(struct world *w, const struct ask *ask, const Gdr__Request *r)
 	case GDR__REQUEST__BODY_NODE_REBOOT: return fleet_reboot(w->fleet, ask, r->node_reboot, &w->err);
 	case GDR__REQUEST__BODY_PROFILES: return fleet_query_profiles(w->fleet, ask, r->profiles, &w->err);
 	case GDR__REQUEST__BODY_EVENTS: return fleet_query_events(w->fleet, ask, r->events, &w->err);
+	case GDR__REQUEST__BODY_VMS: return fleet_query_vms(w->fleet, ask, r->vms, &w->err);
 	case GDR__REQUEST__BODY_DRIFT: return fleet_query_drift(w->fleet, ask, r->drift, &w->err);
 	case GDR__REQUEST__BODY_STATUS: return fleet_query_status(w->fleet, ask, r->status, &w->err);
 	default: fail_msg("request %d", (int)r->body_case);

@@ -466,6 +466,41 @@ drift_by_number_of_nodes(void **state)
 	world_close(&world);
 }
 
+/* --- VMs --- */
+
+#define VM                                                                                                      \
+	"vms:\n- node: n1\n  guest: ready\n  vm: {name: n1-gpu0, uuid: 0a1b, state: running, machine: i440fx, " \
+	"devices: [{host: '0000:48:00.0', guest: '0000:dd:00.0', cell: 0, group: '0000:40:00.0', kind: gpu}, "  \
+	"{host: '0000:3f:00.2', guest: '0000:dd:01.0', cell: 0, group: '0000:40:00.0', kind: nic}, "            \
+	"{host: '0000:93:00.2', guest: '0000:8d:01.0', cell: 1, group: '0000:90:00.0', kind: nic}]}\n"
+
+static void
+vms_and_how_far_their_devices_are_apart(void **state)
+{
+	struct world world = { .answers = { OK VM } };
+
+	(void)state;
+	assert_int_equal(world_run(&world, "vm list n1"), 0);
+	assert_string_equal(world.asked.text, "{\"vms\": {\"of\": {\"names\": [\"n1\"]}}}\n");
+	assert_golden(GOLDEN("vm-list.txt"), world.out);
+	assert_int_equal(world_run(&world, "vm list -o name"), 0);
+	assert_string_equal(world.out, "vm/n1/n1-gpu0\n");
+	world.answers[0] = OK VM
+		"  pairs:\n  - {gpu: '0000:48:00.0', nic: '0000:3f:00.2', host: PIX, guest: PHB, why: i440fx}\n"
+		"  - {gpu: '0000:48:00.0', nic: '0000:93:00.2', host: SYS, guest: SYS}\n";
+	world.next = 0;
+	assert_int_equal(world_run(&world, "vm show vm/n1/n1-gpu0"), 0);
+	assert_string_equal(world.asked.text, "{\"vms\": {\"of\": {\"names\": [\"n1\"]}, \"vm\": \"n1-gpu0\", "
+					      "\"detail\": true}}\n");
+	assert_golden(GOLDEN("vm-show.txt"), world.out);
+	assert_int_equal(world_run(&world, "vm show n1/n1-gpu0 -o json"), 0);
+	assert_has(world.out, "\"why\": \"i440fx\"");
+	assert_int_equal(world_run(&world, "vm show n1-gpu0"), CTL_USAGE);
+	world.answers[0] = OK;
+	assert_int_equal(world_run(&world, "vm show n1/x"), CTL_ERROR);
+	world_close(&world);
+}
+
 #define REVISION(n, version)                                                                                        \
 	"- {name: vela-a100, revision: " n ", hash: 0a1b, author: user/alice, created_ms: 1789900000000, nodes: " n \
 	", comment: ticket " n ", profile: {name: vela-a100, spec: {kernel: {min_version: '" version "'}}}}\n"
@@ -558,6 +593,7 @@ main(void)
 		cmocka_unit_test(reboots_and_what_they_brought),
 		cmocka_unit_test(event_watch_misses_none),
 		cmocka_unit_test(drift_by_number_of_nodes),
+		cmocka_unit_test(vms_and_how_far_their_devices_are_apart),
 		cmocka_unit_test(profiles),
 		cmocka_unit_test(a_token_is_a_file_with_instructions),
 		cmocka_unit_test(output_that_cannot_be_written_is_an_error),

@@ -850,6 +850,31 @@ drift_is_counted_over_the_fleet(void **state)
 }
 
 static void
+vms_are_what_the_hosts_tell(void **state)
+{
+	struct world *w = *state;
+
+	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
+	settled_node(w, "n1", KEY_1);
+	settled_node(w, "n2", KEY_2);
+	world_report(w, "n1", 2, "b1", "settled",
+		     ", vms: [{name: a, state: running, machine: q35, devices: [{host: '0000:01:00.0', kind: gpu, "
+		     "group: x}, {host: '0000:02:00.0', kind: nic, group: x}]}, {name: b, state: undefined}]");
+	world_commit(w);
+	auto_free char *list = world_answer(w, "vms: {}");
+	assert_non_null(strstr(list, "name: a\n"));
+	assert_non_null(strstr(list, "name: b\n"));
+	assert_null(strstr(list, "pairs:"));
+	auto_free char *one = world_answer(w, "vms: {of: {names: [n1]}, vm: a, detail: true}");
+	assert_null(strstr(one, "name: b\n"));
+	assert_non_null(strstr(one, "    pairs:\n      - gpu: \"0000:01:00.0\"\n        nic: \"0000:02:00.0\"\n"
+				    "        guest: PIX\n"));
+	world_refuses(w, "vms: {of: {names: [n2]}, vm: a}", -ENOENT, "there is no VM 'a' there");
+	auto_free char *none = world_answer(w, "vms: {of: {names: [n2]}}");
+	assert_null(strstr(none, "vms:"));
+}
+
+static void
 status_adds_up(void **state)
 {
 	struct world *w = *state;
@@ -1079,6 +1104,7 @@ main(void)
 		TEST(a_grant_is_for_what_is_wanted_now),
 		TEST(a_clone_is_noted_once),
 		TEST(drift_is_counted_over_the_fleet),
+		TEST(vms_are_what_the_hosts_tell),
 		TEST(status_adds_up),
 		TEST(events_can_be_read_on_from),
 		TEST(a_commit_that_fails_leaves_what_was),

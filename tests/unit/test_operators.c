@@ -98,8 +98,8 @@ empty_request(const ProtobufCFieldDescriptor *field)
 static Gdr__Role
 needed(const char *body)
 {
-	static const char *const viewers[] = { "status", "nodes",    "profiles",     "events", "drift",
-					       "export", "rollouts", "rollout_plan", "windows" };
+	static const char *const viewers[] = { "status", "nodes",    "profiles",     "events",  "drift",
+					       "export", "rollouts", "rollout_plan", "windows", "vms" };
 	static const char *const operators[] = { "apply",       "node_label",    "node_mode",      "node_assign",
 						 "node_reboot", "rollout_start", "rollout_change", "window_remove" };
 
