@@ -86,12 +86,12 @@ credential_in_smbios(const char *raw, size_t len)
 	if (len < 5 || (uint8_t)raw[0] != OEM_TYPE || at < 5)
 		return NULL;
 	while (at < len && raw[at] != '\0') {
-		auto_wipe char *text = strndup(raw + at, len - at);
+		auto_wipe char *text = xasprintf("%.*s", (int)(len - at), raw + at);
 		size_t prefix = strlen(OEM_PREFIX);
 
-		if (text && strncmp(text, OEM_PREFIX, prefix) == 0)
+		if (strncmp(text, OEM_PREFIX, prefix) == 0)
 			return decoded(text + prefix);
-		at += (text ? strlen(text) : 0) + 1;
+		at += strlen(text) + 1;
 	}
 	return NULL;
 }

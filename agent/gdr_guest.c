@@ -33,10 +33,10 @@ join(const struct settings *settings, const struct arguments *arguments)
 	host_free(host);
 	if (credential)
 		rc = comm_adopt(settings, credential, &err);
-	if (rc < 0)
-		(void)fprintf(stderr, "gdr-guest: %s\n", err.msg);
-	else
+	if (credential && rc == 0)
 		(void)printf("joined as %s\n", credential->node);
+	else
+		(void)fprintf(stderr, "gdr-guest: %s\n", err.msg);
 	credential_free(credential);
 	return rc < 0 ? 1 : 0;
 }

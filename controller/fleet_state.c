@@ -119,6 +119,26 @@ by_report(const struct node *node)
 	}
 }
 
+/* It is there and looks at its machine: what is wanted of it, and what it has measured. */
+static struct judgement
+by_wish(const struct node *node)
+{
+	if (node->mode == GDR__MODE__MODE_HOLD)
+		return judged(GDR__NODE_STATE__NODE_HELD, node->mode_why ? xstrdup(node->mode_why) : NULL,
+			      "`gdrctl node release` when it may go on");
+	if (!node->profile)
+		return judged(GDR__NODE_STATE__NODE_UNASSIGNED, xstrdup("no profile"),
+			      "`gdrctl node assign NODE PROFILE`");
+	if (!fleet_report_is_current(node))
+		return judged(
+			GDR__NODE_STATE__NODE_CONVERGING,
+			xasprintf("generation %llu has not been measured yet", (unsigned long long)node->generation),
+			NULL);
+	if (!same(node->report->boot_id, node->boot_id))
+		return judged(GDR__NODE_STATE__NODE_CONVERGING, xstrdup("this boot has not been measured yet"), NULL);
+	return by_report(node);
+}
+
 /* What its host says of its VM comes before what it says itself.  READY: nothing that speaks against it. */
 static struct judgement
 by_host(const struct node *guest)
@@ -176,20 +196,7 @@ judge_alone(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 			xasprintf("its root half has not looked at the machine for %u s", node->silent_s),
 			node->host ? "`systemctl status gdr-guest-worker` in the VM: it is stopped, or a tool hangs"
 				   : "`systemctl status gdr-agent-worker` on the host: it is stopped, or a tool hangs");
-	if (node->mode == GDR__MODE__MODE_HOLD)
-		return judged(GDR__NODE_STATE__NODE_HELD, node->mode_why ? xstrdup(node->mode_why) : NULL,
-			      "`gdrctl node release` when it may go on");
-	if (!node->profile)
-		return judged(GDR__NODE_STATE__NODE_UNASSIGNED, xstrdup("no profile"),
-			      "`gdrctl node assign NODE PROFILE`");
-	if (!fleet_report_is_current(node))
-		return judged(
-			GDR__NODE_STATE__NODE_CONVERGING,
-			xasprintf("generation %llu has not been measured yet", (unsigned long long)node->generation),
-			NULL);
-	if (!same(node->report->boot_id, node->boot_id))
-		return judged(GDR__NODE_STATE__NODE_CONVERGING, xstrdup("this boot has not been measured yet"), NULL);
-	return by_report(node);
+	return by_wish(node);
 }
 
 /* READY: it is as wanted, or nobody needs it to be. */

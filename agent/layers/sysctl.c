@@ -225,12 +225,20 @@ report_combined(struct host *host, const struct combined *rule, const char *want
 	}
 }
 
+/* NULL: not managed. */
+static const char *
+wanted_of_all(const Gdr__SysctlSpec *spec, const char *name)
+{
+	auto_free char *key = xasprintf("net.ipv4.conf.all.%s", name);
+
+	return PB_MAP_GET(spec->values, spec->n_values, key);
+}
+
 static void
 report_effective(struct host *host, const Gdr__SysctlSpec *spec, struct report *out)
 {
 	for (size_t i = 0; i < sizeof(combined) / sizeof(combined[0]); i++) {
-		auto_free char *key = xasprintf("net.ipv4.conf.all.%s", combined[i].name);
-		const char *want = PB_MAP_GET(spec->values, spec->n_values, key);
+		const char *want = wanted_of_all(spec, combined[i].name);
 
 		if (want)
 			report_combined(host, &combined[i], want, out);
