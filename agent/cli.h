@@ -21,3 +21,5 @@ int cli_desired(const struct settings *settings, const struct cli_options *optio
 int cli_topology_lint(const struct settings *settings, const struct cli_options *options, const char *file, bool here);
 /* The domain XML of a VM, or of all (NULL). */
 int cli_vm_xml(const struct settings *settings, const struct cli_options *options, const char *name);
+/* Its template of NCCL's topology file, and whether one is needed at all. */
+int cli_nccl_topology(const struct settings *settings, const struct cli_options *options, const char *name);

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "agent/cli.h"
+#include "agent/cli_internal.h"
 #include "agent/host.h"
 #include "agent/inventory.h"
 #include "agent/nccl_facts.h"
 #include "agent/pci.h"
-#include "agent/program.h"
 #include "agent/settings.h"
 #include "common/buf.h"
 #include "common/err.h"
@@ -16,15 +16,6 @@
 #include "common/mem.h"
 
 #define FILE_MAX (1U << 20)
-
-static int
-complain(const struct settings *settings, const struct err *err)
-{
-	(void)fprintf(stderr, "%s: %s\n", settings->program->name, err->msg);
-	return 1;
-}
-
-/* --- lint ------------------------------------------------------------------------------------------------ */
 
 /* Links are followed: the file in /run may be one. */
 static int
@@ -65,7 +56,7 @@ cli_topology_lint(const struct settings *settings, const struct cli_options *opt
 	size_t len = 0;
 
 	if (read_file(file, &text, &len, &err) < 0 || (here && read_facts(settings, &facts, &err) < 0))
-		return complain(settings, &err);
+		return cli_complain(settings, &err);
 	nccltopo_lint(text, len, facts ? nccl_facts_get(facts) : &nothing, &findings);
 	nccltopo_findings_print(&findings, file, strcmp(options->output, "table") != 0, &out);
 	(void)fwrite(out.text, 1, out.len, stdout);

@@ -35,6 +35,12 @@ join(const struct settings *settings, const struct arguments *arguments)
 }
 
 static int
+nccl_topology(const struct settings *settings, const struct arguments *arguments)
+{
+	return cli_nccl_topology(settings, &arguments->options, arguments->operand);
+}
+
+static int
 topology_lint(const struct settings *settings, const struct arguments *arguments)
 {
 	return cli_topology_lint(settings, &arguments->options, arguments->operand, false);
@@ -54,6 +60,8 @@ static const struct command commands[] = {
 	{ "apply", "one pass that puts right what it may; never reboots", command_apply, NULL },
 	{ "inventory", "what this host is made of", command_inventory, NULL },
 	{ "desired", "what is wanted of this host", command_desired, NULL },
+	{ "nccl-topology", "a VM's topology file for NCCL, and whether it needs one: nccl-topology [VM]", nccl_topology,
+	  "[VM]" },
 	{ "topology lint", "what NCCL would make of a topology file: topology lint FILE", topology_lint, "FILE" },
 	{ "vm-xml", "the definition of a VM, or of all, as libvirt would get it: vm-xml [VM]", vm_xml, "[VM]" },
 	{ 0 },

@@ -43,4 +43,31 @@ note 'on its machine'
 expect 0 "$BIN/gdrctl" topology lint "$WORK/elsewhere.xml"
 expect 3 "$BIN/gdr-guest" --root "$root" topology lint "$WORK/elsewhere.xml"
 says ':2:19: error E7: there is no CPU 8'
+note 'what the host writes for a VM, and whether it is needed'
+expect 0 "$BIN/gdr-simhost" create "$WORK/host" --name n1
+expect 0 "$BIN/gdr-simhost" boot "$WORK/host"
+# template MACHINE: the file for one VM with all that the host has.
+template() {
+	cat >"$WORK/vm.yaml" <<-END
+		kind: Profile
+		name: vm
+		spec:
+		  hugepages: {size: 1G, count: vm}
+		  vm: [{name: a, machine: $1, vcpus: 48, memory: 100G, gpus: all, nvswitches: all, nic_vfs: 1}]
+	END
+	expect 0 "$BIN/gdr-agent" --root "$WORK/host" nccl-topology --profile "$WORK/vm.yaml"
+	printf '%s\n' "$OUT" >"$WORK/template.xml"
+}
+template q35
+says '^<!-- a: needed for bandwidth: '
+[ "$(grep -c 'class="0x030200" link_speed="16 GT/s" link_width="16"' <<<"$OUT")" -eq 8 ] || broken 'not eight GPUs'
+expect 0 "$BIN/gdrctl" topology lint "$WORK/template.xml"
+[ -z "$OUT" ] || broken 'something is wrong with it'
+template i440fx
+says '^<!-- a: needed: .* in 16 of 16 pairs'
+expect 0 "$BIN/gdrctl" topology lint "$WORK/template.xml"
+[ "$(grep -c 'warning W15' <<<"$OUT")" -eq 8 ] || broken 'the guest must name eight nets there'
+[ "$(grep -vc 'warning W15' <<<"$OUT")" -eq 0 ] || broken 'something else is wrong with it'
+expect 1 "$BIN/gdr-agent" --root "$WORK/host" nccl-topology b --profile "$WORK/vm.yaml"
+complains 'no VM called b'
 note 'done'
