@@ -181,6 +181,7 @@ struct fleet_world {
 	struct rollout_world world;
 	struct rollout_seen *seen;
 	struct node **nodes; /* In the same order. */
+	const Gdr__RolloutRecord **active;
 	char **whys;
 	size_t n_whys;
 	char *shut;
@@ -257,11 +258,15 @@ fleet_world(struct fleet *fleet, uint64_t now_ms)
 	world->nodes = xcalloc(fleet_size(fleet) + 1, sizeof(struct node *));
 	world->seen = xcalloc(fleet_size(fleet) + 1, sizeof(*world->seen));
 	world->whys = xcalloc(fleet_size(fleet) + 1, sizeof(char *));
+	world->active = xcalloc(fleet->n_rollouts + 1, sizeof(*world->active));
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
 		if (!node->host) /* A guest moves with its host, which is not ready without it. */
 			world->nodes[n++] = node;
 	qsort(world->nodes, n, sizeof(struct node *), by_name);
-	world->world = (struct rollout_world){ .nodes = world->seen, .n = n };
+	world->world = (struct rollout_world){ .nodes = world->seen, .n = n, .active = world->active };
+	for (size_t i = 0; i < fleet->n_rollouts; i++)
+		if (rollout_is_active(fleet->rollouts[i].record))
+			world->active[world->world.n_active++] = fleet->rollouts[i].record;
 	for (size_t i = 0; i < n; i++)
 		see(fleet, world, i, now_ms);
 	world->world.patient = is_patient(fleet, world, now_ms);
@@ -302,6 +307,7 @@ fleet_world_free(struct fleet_world *world)
 		free(world->whys[i]);
 	free(world->whys);
 	free(world->shut);
+	free(world->active);
 	free(world->seen);
 	free(world->nodes);
 	free(world);

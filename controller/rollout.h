@@ -44,6 +44,8 @@ struct rollout_world {
 	size_t n;
 	bool patient;     /* gdrd has just started: silence says nothing yet. */
 	const char *shut; /* The plan's window is: "window nights opens at ..."; NULL: it is open, or there is none. */
+	const Gdr__RolloutRecord *const *active; /* All that are, this one too: what they allow, none may exceed. */
+	size_t n_active;
 };
 
 /* 'node' is to have this revision; its strings are the record's. */

@@ -75,5 +75,6 @@ bool rollout_stop_if_failed(struct step *step);
 struct slots;
 struct slots *slots_new(const struct step *step);
 void slots_free(struct slots *slots);
+#define WHY 320
 /* Takes a place in each; false: there is none, and 'why' says where. */
-bool slots_take(struct slots *slots, const struct step *step, size_t node, char why[160]);
+bool slots_take(struct slots *slots, const struct step *step, size_t node, char why[WHY]);

@@ -278,7 +278,7 @@ is_empty(struct step *step, size_t i)
 static void
 claim(struct step *step, struct slots **slots, size_t i)
 {
-	char why[160];
+	char why[WHY];
 
 	if (!is_free(step, i))
 		return;
@@ -351,7 +351,7 @@ static void
 revert(struct step *step, struct slots **slots, size_t i)
 {
 	Gdr__RolloutNode *node = step->record->nodes[i];
-	char why[160];
+	char why[WHY];
 
 	if (!*slots)
 		*slots = slots_new(step);

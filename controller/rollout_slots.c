@@ -1,7 +1,8 @@
 /* rollout_slots.c - how many nodes may be away at once: of the fleet, and of those that share a label's value.
  *
  * Away is a node that some rollout moves, or that is not ready and was ready before this one.  Taking a node that is
- * away already makes nobody else go away, so that needs no place. */
+ * away already makes nobody else go away, so that needs no place.  While another rollout moves nodes its limits hold for
+ * this one, too: the narrowest counts. */
 
 #include <stdio.h>
 
@@ -15,12 +16,15 @@ struct group {
 struct limit {
 	const char *label;
 	uint32_t max;
+	const char *of; /* The rollout that says so. */
 	struct group *groups;
 	size_t n;
 };
 struct slots {
 	bool *away; /* By node of the world. */
 	uint32_t total;
+	uint32_t max;
+	const char *of;
 	struct limit *limits;
 	size_t n;
 };
@@ -73,18 +77,56 @@ mark(struct slots *slots, const struct step *step, size_t i)
 	}
 }
 
+static void
+add_limit(struct slots *slots, const char *label, uint32_t max, const char *of)
+{
+	struct limit *limit = slots->limits;
+
+	while (limit < slots->limits + slots->n && strcmp(limit->label, label) != 0)
+		limit++;
+	if (limit == slots->limits + slots->n) {
+		slots->limits = xrealloc(slots->limits, slots->n + 1, sizeof(*slots->limits));
+		limit = &slots->limits[slots->n++];
+		*limit = (struct limit){ .label = label, .max = max, .of = of };
+	} else if (max < limit->max) {
+		limit->max = max;
+		limit->of = of;
+	}
+}
+
+static void
+add_limits(struct slots *slots, const Gdr__RolloutRecord *record)
+{
+	const Gdr__Rollout *plan = record->plan;
+
+	if (!slots->of || record->max_unavailable < slots->max) {
+		slots->max = record->max_unavailable;
+		slots->of = plan->name;
+	}
+	for (size_t i = 0; i < plan->n_per_label; i++)
+		add_limit(slots, plan->per_label[i]->key, (uint32_t)strtoul(plan->per_label[i]->value, NULL, 10),
+			  plan->name);
+}
+
+static bool
+moves_any(const Gdr__RolloutRecord *record)
+{
+	for (size_t i = 0; i < record->n_nodes; i++)
+		if (rollout_is_moving(record->nodes[i]))
+			return true;
+	return false;
+}
+
 struct slots *
 slots_new(const struct step *step)
 {
-	const Gdr__Rollout *plan = step->record->plan;
 	struct slots *slots = xcalloc(1, sizeof(*slots));
 
 	slots->away = xcalloc(step->world->n + 1, sizeof(bool));
-	slots->limits = xcalloc(plan->n_per_label + 1, sizeof(*slots->limits));
-	slots->n = plan->n_per_label;
-	for (size_t i = 0; i < slots->n; i++)
-		slots->limits[i] = (struct limit){ .label = plan->per_label[i]->key,
-						   .max = (uint32_t)strtoul(plan->per_label[i]->value, NULL, 10) };
+	add_limits(slots, step->record);
+	for (size_t i = 0; i < step->world->n_active; i++)
+		if (step->world->active[i] != step->record && moves_any(step->world->active[i]))
+			add_limits(slots, step->world->active[i]);
 	for (size_t i = 0; i < step->world->n; i++)
 		if (is_away(step, i))
 			mark(slots, step, i);
@@ -102,16 +144,16 @@ slots_free(struct slots *slots)
 }
 
 bool
-slots_take(struct slots *slots, const struct step *step, size_t node, char why[160])
+slots_take(struct slots *slots, const struct step *step, size_t node, char why[WHY])
 {
 	size_t i = (size_t)(step->seen[node] - step->world->nodes);
 
 	if (slots->away[i])
 		return true;
-	if (slots->total >= step->record->max_unavailable) {
-		(void)snprintf(why, 160,
-			       "%u nodes of the fleet are not ready or being moved, and max_unavailable is %u",
-			       slots->total, step->record->max_unavailable);
+	if (slots->total >= slots->max) {
+		(void)snprintf(why, WHY,
+			       "%u nodes of the fleet are not ready or being moved, and max_unavailable of %.64s is %u",
+			       slots->total, slots->of, slots->max);
 		return false;
 	}
 	for (size_t j = 0; j < slots->n; j++) {
@@ -120,8 +162,9 @@ slots_take(struct slots *slots, const struct step *step, size_t node, char why[1
 
 		if (!value || group_of(limit, value)->away < limit->max)
 			continue;
-		(void)snprintf(why, 160, "%u nodes with %s=%s are not ready or being moved, and %u may be",
-			       group_of(limit, value)->away, limit->label, value, limit->max);
+		(void)snprintf(why, WHY,
+			       "%u nodes with %s=%s are not ready or being moved, and per_label of %.64s is %u",
+			       group_of(limit, value)->away, limit->label, value, limit->of, limit->max);
 		return false;
 	}
 	mark(slots, step, i);

@@ -97,17 +97,48 @@ is_away(const struct check *check, struct sim *sim, const Gdr__RolloutRecord *re
 	       node->state != GDR__NODE_STATE__NODE_NEW && !is_baseline(record, node->name);
 }
 
+static uint32_t
+at_most(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static bool
+moves_any(const Gdr__RolloutRecord *record)
+{
+	for (size_t i = 0; i < record->n_nodes; i++)
+		if (rollout_is_moving(record->nodes[i]))
+			return true;
+	return false;
+}
+
+/* What all rollouts that move nodes allow; one that began to in this turn may have come after 'own'. */
+static void
+limits_of(const struct check *check, const Gdr__RolloutRecord *own, uint32_t *fleet, uint32_t *rack)
+{
+	*fleet = *rack = UINT32_MAX;
+	for (size_t i = 0; i < check->n; i++) {
+		const Gdr__RolloutRecord *record = check->before[i];
+
+		if (record != own && !(check->moved[i] && rollout_is_active(record) && moves_any(record)))
+			continue;
+		*fleet = at_most(*fleet, record->max_unavailable);
+		for (size_t j = 0; j < record->plan->n_per_label; j++)
+			*rack = at_most(*rack, (uint32_t)strtoul(record->plan->per_label[j]->value, NULL, 10));
+	}
+}
+
 static void
 check_away(const struct check *check, struct sim *sim, const Gdr__RolloutRecord *record, const char *claimed)
 {
 	const struct node *own = fleet_node(sim->fleet, claimed);
 	const char *rack = own ? PB_MAP_GET(own->document->labels, own->document->n_labels, "rack") : NULL;
-	uint32_t limit = 0;
+	uint32_t max;
+	uint32_t max_in_rack;
 	uint32_t away = 0;
 	uint32_t in_rack = 0;
 
-	for (size_t i = 0; i < record->plan->n_per_label; i++)
-		limit = (uint32_t)strtoul(record->plan->per_label[i]->value, NULL, 10);
+	limits_of(check, record, &max, &max_in_rack);
 	for (struct node *node = fleet_first(sim->fleet); node; node = fleet_next(sim->fleet)) {
 		const char *of = PB_MAP_GET(node->document->labels, node->document->n_labels, "rack");
 
@@ -116,12 +147,11 @@ check_away(const struct check *check, struct sim *sim, const Gdr__RolloutRecord 
 		away++;
 		in_rack += rack && of && strcmp(rack, of) == 0;
 	}
-	if (away > record->max_unavailable)
-		sim_broken(sim, "1: %s was claimed, and %u nodes are away (%u may be)", claimed, away,
-			   record->max_unavailable);
-	if (limit && in_rack > limit)
+	if (away > max)
+		sim_broken(sim, "1: %s was claimed, and %u nodes are away (%u may be)", claimed, away, max);
+	if (in_rack > max_in_rack)
 		sim_broken(sim, "1: %s was claimed, and %u nodes of rack %s are away (%u may be)", claimed, in_rack,
-			   rack, limit);
+			   rack, max_in_rack);
 }
 
 /* --- one rollout ---------------------------------------------------------------------------------------------------- */
@@ -276,6 +306,8 @@ check_turn(struct check *check, struct sim *sim, char *const *rollouts, size_t n
 	}
 	for (size_t i = 0; i < sim->n; i++)
 		check_owner(check, sim, &sim->hosts[i]);
+	for (size_t i = 0; i < n; i++)
+		check->moved[i] = moves_any(check->before[i]);
 	check_grants(sim);
 	check->moved_by_hand = false;
 }

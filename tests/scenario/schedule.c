@@ -122,8 +122,10 @@ pick(struct sim *sim, const char *const *words, size_t n)
 }
 
 static void
-start(struct schedule *schedule, const char *selector)
+start(struct schedule *schedule)
 {
+	static const char *const selectors[] = { "all",      "all",    "rack in (r0,r1)", "rack in (r2,r3)",
+						 "rack!=r0", "rack=r0" };
 	static const char *const waves[] = { "", "waves: ['10%', '50%'],", "waves: ['30%'],",
 					     "waves: ['3', '6', '100%']," };
 	static const char *const unreachable[] = { "skip", "wait", "skip" };
@@ -135,7 +137,8 @@ start(struct schedule *schedule, const char *selector)
 		"{rollout_start: {plan: {name: x%zu, profile: p@%llu, selector: '%s', canary: %llu, %s soak: %llus, "
 		"max_unavailable: '%llu%s', %s failure_budget: %llu, node_deadline: %llus, wave_deadline: %llum, "
 		"deadline: 30m, unreachable: %s, on_failure: %s, promotion: %s}}}",
-		schedule->n, 2 + (unsigned long long)sim_random(sim, REVISIONS - 1), selector,
+		schedule->n, 2 + (unsigned long long)sim_random(sim, REVISIONS - 1),
+		schedule->steady ? "all" : pick(sim, selectors, 6),
 		(unsigned long long)(schedule->steady ? 1 : sim_random(sim, 4)), pick(sim, waves, 4),
 		(unsigned long long)sim_random(sim, 30), 1 + (unsigned long long)sim_random(sim, 30),
 		sim_chance(sim, 1, 2) ? "%" : "", sim_chance(sim, 1, 2) ? "per_label: {rack: '1'}," : "",
@@ -220,8 +223,8 @@ meddle(struct schedule *schedule)
 		}
 		break;
 	case 5:
-		if (schedule->n < ROLLOUTS_MAX && sim_chance(sim, 1, 3))
-			start(schedule, sim_chance(sim, 1, 2) ? "all" : "rack in (r0,r1)");
+		if (schedule->n < ROLLOUTS_MAX)
+			start(schedule);
 		break;
 	case 6:
 		if (sim_chance(sim, 1, 4))
@@ -368,7 +371,7 @@ schedule_run(const struct stage *stage, uint64_t seed, struct fate fate, uint64_
 	check_begin(&schedule.check, sim);
 	if (sim_ask(sim, "{rollout_start: {plan: {profile: p@2, selector: 'rack=nowhere'}}}", &empty) == 0)
 		sim_broken(sim, "10: a rollout to no node was started");
-	start(&schedule, schedule.steady || sim_chance(sim, 2, 3) ? "all" : "rack in (r0,r1,r2)");
+	start(&schedule);
 	if (!schedule.steady) {
 		sim->loss = (unsigned)sim_random(sim, 20);
 		sim->deaths = (unsigned)sim_random(sim, 30);

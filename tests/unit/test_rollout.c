@@ -181,19 +181,39 @@ static void
 the_canary_covers_the_hardware(void **state)
 {
 	Gdr__Inventory machines[3] = { GDR__INVENTORY__INIT, GDR__INVENTORY__INIT, GDR__INVENTORY__INIT };
+	Gdr__PciDevice nic = GDR__PCI_DEVICE__INIT;
+	Gdr__PciDevice *nics[] = { &nic };
 	char kernels[3][8] = { "5.15", "6.1", "6.8" };
+	char firmware[] = "22.36.1010";
 	struct fixture f;
 
 	(void)state;
 	set_up(&f);
+	nic.kind = GDR__PCI_DEVICE__KIND__NIC;
+	nic.vendor = 0x15b3;
+	nic.device = 0x101d;
+	nic.firmware = firmware;
 	for (size_t i = 0; i < 3; i++)
 		machines[i].kernel = kernels[i];
+	machines[2].pci = nics;
+	machines[2].n_pci = 1;
 	for (size_t i = 0; i < NODES; i++)
 		f.seen[i].inventory = &machines[i / 2];
 	planned(&f, "canary: 2");
-	waves(&f, "n0 n2 | n1 n3 n4 n5");
+	waves(&f, "n4 n0 | n1 n2 n3 n5"); /* What is two things at once comes first. */
 	assert_int_equal(f.record->n_not_covered, 1);
-	assert_string_equal(f.record->not_covered[0], "kernel 6.8");
+	assert_string_equal(f.record->not_covered[0], "kernel 6.1");
+	pb_free(&f.record->base);
+	planned(&f, "canary: 1");
+	assert_int_equal(f.record->n_not_covered, 2);
+	for (size_t i = 0; i < NODES; i++)
+		f.seen[i].inventory = &machines[i / 2 ? 2 : 0];
+	pb_free(&f.record->base);
+	machines[0].kernel = kernels[2];
+	machines[0].bios_version = kernels[0];
+	planned(&f, "canary: 1");
+	assert_int_equal(f.record->n_not_covered, 1);
+	assert_string_equal(f.record->not_covered[0], "NIC 15b3:101d with firmware 22.36.1010");
 	tear_down(&f);
 }
 
@@ -300,6 +320,48 @@ a_failed_canary_goes_back_alone(void **state)
 	settle(&f, 0);
 	steps(&f, NOW + 4000, "");
 	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_ROLLED_BACK);
+	tear_down(&f);
+}
+
+/* While another one moves nodes. */
+static void
+the_limits_of_all_rollouts_hold(void **state)
+{
+	Gdr__Node__LabelsEntry label = GDR__NODE__LABELS_ENTRY__INIT;
+	Gdr__Node__LabelsEntry *labels[] = { &label };
+	char rack[] = "rack";
+	char r1[] = "r1";
+	struct fixture other;
+	struct fixture f;
+
+	(void)state;
+	set_up(&other);
+	for (size_t i = 1; i < NODES; i++)
+		other.seen[i].selected = false;
+	planned(&other, "canary: 1, max_unavailable: '3', per_label: {rack: '2'}");
+	set_up(&f);
+	f.seen[0].selected = false;
+	label.key = rack;
+	label.value = r1;
+	f.document.labels = labels;
+	f.document.n_labels = 1;
+	planned(&f, "canary: 0, max_unavailable: '6'");
+	const Gdr__RolloutRecord *active[] = { other.record, f.record };
+	f.world.active = active;
+	f.world.n_active = 2;
+	other.record->nodes[0]->state = GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_ASSIGNED;
+	f.seen[0].taken = true;
+	steps(&f, NOW, "");
+	steps(&f, NOW + 1000, "n1>2"); /* The second of its rack. */
+	f.document.n_labels = 0;
+	steps(&f, NOW + 2000, "");
+	steps(&f, NOW + 3000, "n2>2"); /* The third of the fleet. */
+	other.record->nodes[0]->state = GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_DONE;
+	f.seen[0].taken = false;
+	steps(&f, NOW + 4000, "");
+	steps(&f, NOW + 5000, "n3>2 n4>2 n5>2");
+	f.document.labels = NULL;
+	tear_down(&other);
 	tear_down(&f);
 }
 
@@ -593,6 +655,7 @@ main(void)
 		cmocka_unit_test(no_clock_runs_while_it_is_paused),
 		cmocka_unit_test(time_in_which_gdrd_was_away_is_no_ones),
 		cmocka_unit_test(a_failed_canary_goes_back_alone),
+		cmocka_unit_test(the_limits_of_all_rollouts_hold),
 		cmocka_unit_test(what_makes_no_plan),
 		cmocka_unit_test(drained_before_it_is_moved),
 		cmocka_unit_test(who_was_claimed_and_not_moved_is_undrained),
