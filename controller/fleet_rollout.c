@@ -342,14 +342,20 @@ move_node(struct fleet *fleet, const struct rollout *rollout, const struct rollo
 static void
 mark_dirty(struct rollout *rollout, const struct rollout_effects *effects)
 {
-	rollout->dirty = rollout->dirty || effects->changed;
-	for (size_t i = 0; effects->nodes_changed && i < rollout->record->n_nodes; i++) {
+	Gdr__RolloutRecord *record = rollout->record;
+	bool changed = effects->changed;
+
+	for (size_t i = 0; effects->nodes_changed && i < record->n_nodes; i++) {
 		if (!effects->nodes_changed[i])
 			continue;
 		if (!rollout->nodes_dirty)
-			rollout->nodes_dirty = xcalloc(rollout->record->n_nodes + 1, sizeof(bool));
-		rollout->nodes_dirty[i] = true;
+			rollout->nodes_dirty = xcalloc(record->n_nodes + 1, sizeof(bool));
+		rollout->nodes_dirty[i] = changed = true;
 	}
+	rollout->dirty = rollout->dirty || changed || effects->ticked;
+	if (changed)
+		record->has_changes = true;
+	record->changes += changed;
 }
 
 void

@@ -62,7 +62,8 @@ struct rollout_note {
 
 /* What a step did to the record. */
 struct rollout_effects {
-	bool changed; /* All but the nodes. */
+	bool ticked;  /* Its clock. */
+	bool changed; /* Anything else, but the nodes: */
 	bool *nodes_changed;
 	struct rollout_action *actions;
 	size_t n_actions;

@@ -30,12 +30,13 @@ keep_clock(struct step *step)
 	if (gap >= 0 && gap < CLOCK_MS)
 		return;
 	SET(record, clock_ms, step->now_ms);
-	step->out->changed = true;
+	step->out->ticked = true;
 	/* A pause is made up for when it ends. */
 	if (record->state == GDR__ROLLOUT_STATE__ROLLOUT_PAUSED)
 		return;
 	if (gap >= 0 && gap < GAP_MS && !step->world->shut)
 		return;
+	step->out->changed = true;
 	move(&record->deadline_ms, true, gap);
 	for (size_t i = 0; i < record->n_waves; i++) {
 		move(&record->waves[i]->deadline_ms, record->waves[i]->has_deadline_ms, gap);

@@ -80,35 +80,30 @@ const struct command command_rollout_show = {
 	.run = run_show,
 };
 
-static void
-draw(struct ctl *ctl, const Gdr__Response *response)
-{
-	if (response->n_rollouts > 0)
-		rolloutshow(ctl, response->rollouts[0]);
-}
-
 static int
 run_watch(struct ctl *ctl, struct err *err)
 {
-	Gdr__Request request = GDR__REQUEST__INIT;
-	Gdr__RolloutQuery query = GDR__ROLLOUT_QUERY__INIT;
-	auto_free char *name = xstrdup(name_of(ctl));
+	const char *after = ctl_option(ctl, "after");
+	char *end = NULL;
+	uint64_t changes = after ? strtoull(after, &end, 10) : 0;
 
-	query.name = name;
-	request.body_case = GDR__REQUEST__BODY_ROLLOUTS;
-	request.rollouts = &query;
-	if (ctl->out_tty && output_human(ctl))
-		return watch_screen(ctl, &request, draw, err);
-	return watch_list(ctl, &view_rollouts, &request, err);
+	if (after && (end == after || *end || *after == '-'))
+		return err_set(err, CTL_USAGE, "--after: '%s' is no number of `changes`", after);
+	return rolloutwatch(ctl, name_of(ctl), changes, err);
 }
 
 const struct command command_rollout_watch = {
 	.name = "rollout watch",
 	.args = "NAME",
-	.help = "the same, live; into a pipe a line (or with -o json an object) for each change",
-	.more = "`gdrctl event watch --object rollout/NAME -o json --after ID` misses no event of it, whatever ends between.",
-	.examples = "  gdrctl rollout watch vela-a100-2",
+	.help = "the same, live, until it has ended; into a pipe a row (or with -o json a line) for each change",
+	.more = "Exit 0: it succeeded.  3: it failed, was aborted or rolled back.  It outlasts restarts of the controller.\n"
+		"A line's `record.changes` is what --after takes, so that a script goes on where it was.  Every single\n"
+		"decision is in `gdrctl event watch --object rollout/NAME`.",
+	.examples = "  gdrctl rollout watch vela-a100-2\n"
+		    "  gdrctl rollout watch vela-a100-2 -o json --after 17",
 	.values = "@rollouts",
+	.options = (const struct option[]){ { 0, "after", "CHANGES", NULL, "only what is newer than a line had" },
+					    { 0 } },
 	.min = 1,
 	.max = 1,
 	.run = run_watch,

@@ -382,8 +382,10 @@ rolloutshow(struct ctl *ctl, const Gdr__RolloutView *view)
 	if (record->state == S(RUNNING) || record->state == S(ROLLING_BACK))
 		add_blocks(ctl, view->blocks, &out);
 	add_next(ctl, view, &out);
-	line(ctl, &out, "Progress:", "%" PRIu32 "/%" PRIu32 " done, %" PRIu32 " failed of %" PRIu32 " allowed",
-	     view->done, view->total, view->failed, record->plan->failure_budget);
+	line(ctl, &out, "Progress:", "%" PRIu32 "/%" PRIu32 " done, %" PRIu32 " failed (%s%" PRIu32 " allowed in all)",
+	     view->done, view->total, view->failed,
+	     record->wave == 0 && record->plan->canary > 0 ? "none allowed in the canary, " : "",
+	     record->plan->failure_budget);
 	add_waves(view, &out);
 	add_gates(ctl, record, &out);
 	for (size_t i = 0; i < record->n_not_covered; i++)

@@ -8,6 +8,7 @@
 #include "common/pb.h"
 #include "common/pbtext.h"
 #include "controller/ctl/ctl.h"
+#include "controller/ctl/output.h"
 #include "controller/ctl/rolloutshow.h"
 #include "controller/ctl/text.h"
 
@@ -64,6 +65,14 @@ show_view(struct wait *wait, const Gdr__RolloutView *view)
 	show(wait, line.text);
 }
 
+static int
+ended_badly(const Gdr__RolloutRecord *record, const char *name, struct err *err)
+{
+	return err_set(err, CTL_UNMET, "rollout %s is %s: %s; see `gdrctl rollout show %s`", name,
+		       pbtext_enum(&gdr__rollout_state__descriptor, (int)record->state), record->why ? record->why : "",
+		       name);
+}
+
 /* '*done', or an exit code, or it goes on. */
 static int
 judge(const struct wait *wait, const Gdr__RolloutView *view, bool *done, struct err *err)
@@ -77,10 +86,7 @@ judge(const struct wait *wait, const Gdr__RolloutView *view, bool *done, struct 
 	case GDR__ROLLOUT_STATE__ROLLOUT_ROLLING_BACK: return 0;
 	case GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED:
 	case GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED_WITH_EXEMPT: *done = true; return 0;
-	default:
-		return err_set(err, CTL_UNMET, "rollout %s is %s: %s; see `gdrctl rollout show %s`", wait->name,
-			       pbtext_enum(&gdr__rollout_state__descriptor, (int)record->state),
-			       record->why ? record->why : "", wait->name);
+	default: return ended_badly(record, wait->name, err);
 	}
 }
 
@@ -136,4 +142,58 @@ rolloutwait(struct ctl *ctl, const char *name, bool promotion, struct err *err)
 	free(wait.shown);
 	ctl->call_ms = kept;
 	return rc;
+}
+
+/* --- watching --- */
+
+static void
+draw(struct ctl *ctl, const Gdr__RolloutView *view, uint64_t *after, struct widths *widths)
+{
+	const void *const row = view;
+	bool live = ctl->out_tty && output_human(ctl);
+
+	if (live) {
+		(void)fputs("\033[H\033[2J", ctl->out);
+		rolloutshow(ctl, view);
+	} else if (view->record->changes > *after) {
+		output_rows(ctl, &view_rollouts, &row, 1, widths);
+	}
+	*after = view->record->changes;
+	(void)fflush(ctl->out);
+}
+
+/* As judge(), but a pause is something to be watched. */
+static int
+watch_once(struct ctl *ctl, const char *name, uint64_t *after, struct widths *widths, bool *done, struct err *err)
+{
+	const struct wait wait = { .name = name };
+	auto_pb Gdr__Response *response = NULL;
+	struct err failed = { 0 };
+	int rc = rolloutwait_ask(ctl, name, &response, &failed);
+
+	if (rc == CTL_NO_CONTROLLER) {
+		(void)fprintf(ctl->diag, "gdrctl: %s; trying again\n", failed.msg);
+		return 0;
+	}
+	if (rc != 0)
+		return err_set(err, rc, "%s", failed.msg);
+	const Gdr__RolloutView *view = response->rollouts[0];
+	draw(ctl, view, after, widths);
+	return view->record->state == GDR__ROLLOUT_STATE__ROLLOUT_PAUSED ? 0 : judge(&wait, view, done, err);
+}
+
+int
+rolloutwatch(struct ctl *ctl, const char *name, uint64_t after, struct err *err)
+{
+	struct widths widths = { .header = view_rollouts.bare };
+	bool done = false;
+
+	for (;;) {
+		int rc = watch_once(ctl, name, &after, &widths, &done, err);
+
+		if (rc != 0 || done)
+			return rc;
+		if (ferror(ctl->out) || !ctl->ops->pause(ctl->arg, POLL_MS))
+			return 0;
+	}
 }

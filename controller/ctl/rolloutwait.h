@@ -1,8 +1,9 @@
 #pragma once
 
-/* rolloutwait.h - asking for one rollout, and waiting for its end. */
+/* rolloutwait.h - asking for one rollout, waiting for its end, and watching it. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "proto/api.pb-c.h"
 
@@ -15,3 +16,7 @@ int rolloutwait_ask(struct ctl *ctl, const char *name, Gdr__Response **out, stru
 /* 0: it succeeded, or 'promotion' and a wave waits to be promoted.  CTL_UNMET: it is paused, failed, aborted, rolled
  * back.  CTL_TIMEOUT after --timeout.  Shows progress on stderr; outlasts restarts of the controller. */
 int rolloutwait(struct ctl *ctl, const char *name, bool promotion, struct err *err);
+
+/* Live on a terminal, else a row (or with -o json a line) for each change after 'after' (RolloutRecord.changes), until
+ * it has ended: 0, or CTL_UNMET as above. */
+int rolloutwatch(struct ctl *ctl, const char *name, uint64_t after, struct err *err);

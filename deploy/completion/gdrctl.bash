@@ -267,8 +267,11 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
 		esac ;;
 	'rollout watch')
+		case $2 in
+		--after) answer=''; return ;;
+		esac
 		case $3 in
-		-*) answer="$global" ;;
+		-*) answer="$global --after" ;;
 		*) answer=$(gdrctl rollout list -o name --timeout 2s 2>/dev/null | sed 's|^rollout/||') ;;
 		esac ;;
 	'rollout wait')
