@@ -434,48 +434,26 @@ on_tick(zloop_t *loop, int timer, void *arg)
 	return 0;
 }
 
-static void
-overrule(char **setting, const char *with)
-{
-	if (!with)
-		return;
-	free(*setting);
-	*setting = xstrdup(with);
-}
-
-/* Where and who, each: the settings' word, else what `join` wrote; who we are, failing that, by the machine's name. */
+/* Who we are is the settings' word, else what `join` wrote, failing that the machine's name. */
 static int
 find_controller(struct comm *comm, struct err *err)
 {
 	const Gdr__AgentConfig *config = comm->settings->config;
-	const char *file = comm->settings->controller_file;
-	auto_free char *text = NULL;
-	auto_pb ProtobufCMessage *message = NULL;
-	size_t len;
-	int rc = 0;
+	auto_pb Gdr__JoinToken *found = NULL;
+	int rc = settings_controller(config, &found, err);
 
-	if (config->controller && config->server_key) {
-		message = xcalloc(1, sizeof(Gdr__JoinToken));
-		gdr__join_token__init((Gdr__JoinToken *)message);
-	} else {
-		rc = file_read(file, 65536, &text, &len, err);
-		if (rc == 0)
-			rc = pbtext_parse(&gdr__join_token__descriptor, file, text, len, &message, err);
-	}
 	if (rc == -ENOENT)
 		return err_set(
 			err, rc,
 			"no controller is known: join one with `%s join`, or set controller and server_key in %s",
 			comm->settings->program->name, comm->settings->program->config);
-	if (!message)
+	if (rc < 0)
 		return rc;
-	Gdr__JoinToken *found = (Gdr__JoinToken *)message;
-	overrule(&found->agents, config->controller);
-	overrule(&found->server_key, config->server_key);
-	overrule(&found->node, found->node && !config->node ? NULL : comm->settings->node);
-	if (!found->agents || !keys_valid(found->server_key))
-		return err_set(err, -EINVAL, "controller: server_key: expected 40 characters of Z85");
-	comm->controller = (Gdr__JoinToken *)steal(&message);
+	if (!found->node || config->node) {
+		free(found->node);
+		found->node = xstrdup(comm->settings->node);
+	}
+	comm->controller = steal(&found);
 	return 0;
 }
 

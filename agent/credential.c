@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/host.h"
+#include "common/buf.h"
 #include "common/err.h"
 #include "common/file.h"
 #include "common/keys.h"
@@ -139,4 +140,18 @@ credential_read(struct host *host, const char *file, Gdr__GuestCredential **out,
 	if (offered && access(offered, F_OK) == 0)
 		return from_file(offered, out, err);
 	return from_smbios(host, out, err);
+}
+
+char *
+credential_to_smbios(const Gdr__GuestCredential *credential)
+{
+	auto_buf struct buf text = { 0 };
+
+	pbtext_print(&credential->base, NULL, PBTEXT_YAML, &text);
+	size_t size = sodium_base64_encoded_len(text.len, sodium_base64_VARIANT_ORIGINAL);
+	auto_wipe char *base64 = xcalloc(size, 1);
+	(void)sodium_bin2base64(base64, size, (const unsigned char *)text.text, text.len,
+				sodium_base64_VARIANT_ORIGINAL);
+	sodium_memzero(text.text, text.len);
+	return xasprintf(OEM_PREFIX "%s", base64);
 }

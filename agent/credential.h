@@ -18,3 +18,6 @@ void credential_free(Gdr__GuestCredential *credential);
 
 /* The credential among the OEM strings of one SMBIOS structure, or NULL; the caller frees. */
 char *credential_in_smbios(const char *raw, size_t len);
+
+/* The other way: the OEM string that a host puts into a VM's definition.  The caller wipes and frees it. */
+char *credential_to_smbios(const Gdr__GuestCredential *credential);

@@ -8,6 +8,7 @@
 #include "agent/program.h"
 #include "common/err.h"
 #include "common/file.h"
+#include "common/keys.h"
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
@@ -36,18 +37,24 @@ load_config(const struct program *program, const char *path, Gdr__AgentConfig **
 	return rc;
 }
 
-/* Host names may have upper case and end in a domain; node names are lower case. */
+char *
+settings_node_name(const char *hostname)
+{
+	char *name = xasprintf("%.*s", (int)strcspn(hostname, "."), hostname);
+
+	for (char *c = name; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	return name;
+}
+
 static char *
 own_node_name(void)
 {
 	char name[HOST_NAME_MAX + 1] = "";
 
 	(void)gethostname(name, sizeof(name) - 1);
-	name[strcspn(name, ".")] = '\0';
-	for (char *c = name; *c; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	return xstrdup(name);
+	return settings_node_name(name);
 }
 
 int
@@ -145,4 +152,41 @@ settings_watched(int fd)
 
 	while (fd >= 0 && read(fd, events, sizeof(events)) > 0)
 		continue;
+}
+
+static void
+overrule(char **setting, const char *with)
+{
+	if (!with)
+		return;
+	free(*setting);
+	*setting = xstrdup(with);
+}
+
+int
+settings_controller(const Gdr__AgentConfig *config, Gdr__JoinToken **out, struct err *err)
+{
+	auto_free char *file = xasprintf("%s/controller.yaml", config->comm_state);
+	auto_free char *text = NULL;
+	auto_pb ProtobufCMessage *message = NULL;
+	size_t len;
+	int rc = 0;
+
+	if (config->controller && config->server_key) {
+		message = xcalloc(1, sizeof(Gdr__JoinToken));
+		gdr__join_token__init((Gdr__JoinToken *)message);
+	} else {
+		rc = file_read(file, SETTINGS_MAX, &text, &len, err);
+		if (rc == 0)
+			rc = pbtext_parse(&gdr__join_token__descriptor, file, text, len, &message, err);
+	}
+	if (!message)
+		return rc;
+	Gdr__JoinToken *found = (Gdr__JoinToken *)message;
+	overrule(&found->agents, config->controller);
+	overrule(&found->server_key, config->server_key);
+	if (!found->agents || !keys_valid(found->server_key))
+		return err_set(err, -EINVAL, "controller: server_key: expected 40 characters of Z85");
+	*out = (Gdr__JoinToken *)steal(&message);
+	return 0;
 }

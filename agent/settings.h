@@ -34,8 +34,14 @@ int settings_load(const struct program *program, const char *path, const char *r
 		  struct err *err);
 void settings_free(struct settings *settings);
 
+/* Host names may have upper case and end in a domain; node names are lower case.  The caller frees. */
+char *settings_node_name(const char *hostname);
+
 /* -ENOENT: there is none yet.  The bytes are checked (pb_check()) before they are believed. */
 int settings_read_desired(const struct settings *settings, Gdr__Desired **out, struct err *err);
+
+/* Where the controller is and who: each the settings' word, else what `join` wrote.  -ENOENT: nobody said. */
+int settings_controller(const Gdr__AgentConfig *config, Gdr__JoinToken **out, struct err *err);
 
 /* Only one at a time changes this machine and writes the journal: the worker, or `gdr-agent apply`.  -EBUSY names the
  * process; the lock goes with '*fd', or with the process. */
