@@ -68,7 +68,7 @@ ask_library(struct host *host, unsigned timeout_ms, int (*work)(void *arg, struc
 	if (!path)
 		return -ENOENT;
 	call->path = path;
-	int rc = host_apart(host, work, call, timeout_ms, out, err);
+	int rc = host_apart(host, work, call, timeout_ms, out, NULL, err);
 	if (rc == -ETIMEDOUT)
 		return err_wrap(err, "the driver hangs: NVML");
 	if (rc == -ENODEV)

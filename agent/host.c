@@ -75,6 +75,12 @@ fail(struct err *err, int code, const char *path, const char *what)
 	return err_set(err, code, "%s: %s%s%s", path, what, *what ? ": " : "", strerror(-code));
 }
 
+const Gdr__AgentConfig *
+host_config(const struct host *host)
+{
+	return host->config;
+}
+
 bool
 host_is_machine(const struct host *host)
 {

@@ -13,6 +13,7 @@
 
 #include "proto/config.pb-c.h"
 
+struct buf;
 struct err;
 struct host;
 
@@ -22,6 +23,9 @@ void host_free(struct host *host);
 
 /* True if the root is "/": only then what this machine has besides files (libraries, sockets) is the machine's. */
 bool host_is_machine(const struct host *host);
+/* What it was opened with; NULL: nothing. */
+const Gdr__AgentConfig *host_config(const struct host *host);
+
 bool host_exists(struct host *host, const char *path);
 /* The path by which a library that opens files itself (libpci) reaches 'path'.  NULL: it is not there, or plain
  * following of its links would leave the root.  The caller frees. */
@@ -64,9 +68,22 @@ int host_run(struct host *host, const char *const argv[], unsigned timeout_ms, s
 	     struct err *err);
 void host_result_free(struct host_result *result);
 /* Calls 'work' in a process of its own with the same time-out, for libraries that may hang or crash: '*out' is what it
- * added to its buffer (capped likewise, the caller frees).  What work() returned; -ETIMEDOUT; -EIO: it crashed. */
-struct buf;
+ * added to its buffer (capped likewise, NUL added, the caller frees; 'len' may be NULL).  What work() returned; -ETIMEDOUT; -EIO: it crashed. */
 int host_apart(struct host *host, int (*work)(void *arg, struct buf *out), void *arg, unsigned timeout_ms, char **out,
-	       struct err *err);
+	       size_t *len, struct err *err);
 /* host_run() where anything but status 0 is an error that quotes the last line of what it said. */
 int host_do(struct host *host, const char *const argv[], struct err *err);
+
+/* The path, or the name for the dynamic linker, of a library that this host may have: agent.yaml's tools, else (only
+ * where the root is "/") its own name.  NULL if there is none.  The caller frees. */
+char *host_library(struct host *host, const char *name);
+
+/* host_apart() without end, for news: 'work' writes a byte to 'fd' for each, and '*out' is where they are read; it is at
+ * its end when the process is. */
+struct host_watch {
+	pid_t pid; /* 0: there is none. */
+	int fd;
+};
+typedef void host_watcher(void *arg, int fd);
+int host_watch(host_watcher *work, void *arg, struct host_watch *out, struct err *err);
+void host_unwatch(struct host_watch *watch);

@@ -66,6 +66,16 @@ host_tool(struct host *host, const char *name)
 	return NULL;
 }
 
+char *
+host_library(struct host *host, const char *name)
+{
+	const char *own = configured(host, name);
+
+	if (own)
+		return xstrdup(own);
+	return host->is_machine ? xstrdup(name) : NULL;
+}
+
 /* Others than root and us can neither own nor change what runs as root. */
 static bool
 trusted(const char *path)
@@ -341,7 +351,7 @@ host_run(struct host *host, const char *const argv[], unsigned timeout_ms, struc
 
 int
 host_apart(struct host *host, int (*work)(void *arg, struct buf *out), void *arg, unsigned timeout_ms, char **out,
-	   struct err *err)
+	   size_t *len, struct err *err)
 {
 	struct child child = { .streams = { { .fd = -1 }, { .fd = -1 } } };
 	int rc = child_fork(work, arg, &child);
@@ -361,7 +371,9 @@ host_apart(struct host *host, int (*work)(void *arg, struct buf *out), void *arg
 	} else {
 		rc = -child.status;
 	}
-	*out = xstrdup(child.streams[0].text);
+	if (len)
+		*len = child.streams[0].len;
+	*out = steal(&child.streams[0].text);
 	child_free(&child);
 	return rc;
 }
