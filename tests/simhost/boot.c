@@ -13,6 +13,7 @@
 #include "tests/simhost/pci.h"
 #include "tests/simhost/sim.h"
 #include "tests/simhost/tree.h"
+#include "tests/simhost/vms.h"
 
 /* --- kernel command line ----------------------------------------------------------------------- */
 
@@ -184,6 +185,15 @@ driver_at_boot(const struct pci_dev *dev, const char *cmdline, bool nouveau)
 }
 
 static void
+drop_gone(struct tree *next, const struct sim *sim)
+{
+	auto_free char *gone = sim_fault(sim, "gpu-gone");
+
+	if (gone)
+		pci_sysfs_drop(next, *gone ? gone : PCI_FIRST_GPU);
+}
+
+static void
 bring_up_pci(struct tree *next, const struct sim *sim, const char *cmdline, bool nouveau)
 {
 	static const char *const drivers[] = { "pcieport", "vfio-pci", "mlx5_core", "ixgbe", "nvme", "ahci", "ast" };
@@ -197,6 +207,7 @@ bring_up_pci(struct tree *next, const struct sim *sim, const char *cmdline, bool
 		how.no_dt = xstrdup(pci_model_gdr_port(model));
 	}
 	pci_sysfs_write(next, model, &how);
+	drop_gone(next, sim);
 	nic_sysfs(next, model);
 	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
 		pci_sysfs_add_driver(next, drivers[i]);
@@ -345,10 +356,13 @@ boot(const struct sim *sim, struct err *err)
 	if (rc == 0) {
 		tree_remove(&tree, ".sim/next");
 		tree_remove(&tree, ".sim/reboot-request");
+		tree_remove(&tree, ".sim/vfs"); /* What VFs were told ended with them. */
 		tree_printf(&tree, ".sim/cmdline", "%s\n", used);
 		tree_printf(&tree, ".sim/boots", "%llu\n", (unsigned long long)tree_read_u64(&tree, ".sim/boots") + 1);
 	}
 	int closed = tree_close(&tree);
+	if (rc == 0)
+		vms_boot(sim);
 	return rc < 0 ? rc : closed;
 }
 

@@ -59,6 +59,12 @@ static const char mstconfig[] = "#!/bin/sh\n"
 				"read -r program <\"$here/../program\" || exit 1\n"
 				"exec \"$program\" mstconfig \"$here/../..\" \"$@\"\n";
 
+static const char ip[] = "#!/bin/sh\n"
+			 "# What the VFs are told is kept by the program that made this folder.\n"
+			 "here=${0%/*}\n"
+			 "read -r program <\"$here/../program\" || exit 1\n"
+			 "exec \"$program\" ip \"$here/../..\" \"$@\"\n";
+
 static const char systemctl[] = "#!/bin/sh\n"
 				"# Knows how to reboot the machine that this folder stands for, and nothing else.\n"
 				"here=$(cd \"$(dirname \"$0\")\" && pwd -P) || exit 1\n"
@@ -86,10 +92,27 @@ quoted(const char *text)
 	return buf_steal(&out);
 }
 
+/* Beside the program, or where an installed one has it; the caller frees. */
+static char *
+libvirt_library(void)
+{
+	static const char *const places[] = { "gdr-simhost-libvirt.so", "../lib/gdrfleet/gdr-simhost-libvirt.so" };
+	auto_free char *program = realpath("/proc/self/exe", NULL);
+	const char *slash = program ? strrchr(program, '/') : NULL;
+
+	for (size_t i = 0; slash && i < sizeof(places) / sizeof(places[0]); i++) {
+		auto_free char *path = xasprintf("%.*s/%s", (int)(slash - program), program, places[i]);
+		if (access(path, R_OK) == 0)
+			return quoted(path);
+	}
+	return xstrdup("/nowhere/libvirt.so.0");
+}
+
 static void
 settings(struct tree *tree, const struct sim *sim, const char *check_interval)
 {
 	auto_free char *dir = quoted(sim->dir);
+	auto_free char *library = libvirt_library();
 
 	tree_cd(tree, "etc/gdrfleet");
 	tree_printf(tree, "agent.yaml",
@@ -104,9 +127,12 @@ settings(struct tree *tree, const struct sim *sim, const char *check_interval)
 		    "  update-grub: \"%s/.sim/bin/update-grub\"\n"
 		    "  systemctl: \"%s/.sim/bin/systemctl\"\n"
 		    "  mstconfig: \"%s/.sim/bin/mstconfig\"\n"
+		    "  ip: \"%s/.sim/bin/ip\"\n"
+		    "  libvirt.so.0: \"%s\"\n"
+		    "libvirt_uri: \"sim:%s\"\n"
 		    "hooks: \"%s/etc/gdrfleet/hooks.d\"\n"
 		    "root: \"%s\"\n",
-		    sim->name, dir, dir, check_interval, dir, dir, dir, dir, dir);
+		    sim->name, dir, dir, check_interval, dir, dir, dir, dir, library, dir, dir, dir);
 	tree_mkdir(tree, "hooks.d");
 	tree_cd(tree, "var");
 	tree_mkdir(tree, "lib/gdrfleet-agent");
@@ -179,6 +205,7 @@ disk_write(struct tree *tree, const struct sim *sim, const char *check_interval)
 	tree_program(tree, ".sim/bin/update-grub", update_grub);
 	tree_program(tree, ".sim/bin/systemctl", systemctl);
 	tree_program(tree, ".sim/bin/mstconfig", mstconfig);
+	tree_program(tree, ".sim/bin/ip", ip);
 	tree_printf(tree, ".sim/program", "%s\n", program ? program : "gdr-simhost");
 	nic_create(tree, sim);
 	boot_loader(tree, uuid);

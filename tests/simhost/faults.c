@@ -155,6 +155,19 @@ steal_pages(const struct sim *sim, const char *value, bool broken, struct err *e
 }
 
 static int
+gpu_gone(const struct sim *sim, const char *value, bool broken, struct err *err)
+{
+	struct tree tree;
+	int rc = sim_tree(sim, &tree, err);
+
+	if (rc < 0)
+		return rc;
+	if (broken)
+		pci_sysfs_drop(&tree, *value ? value : PCI_FIRST_GPU);
+	return tree_close(&tree);
+}
+
+static int
 hide_tool(const struct sim *sim, const char *value, bool broken, struct err *err)
 {
 	const char *tool = *value ? value : "update-grub";
@@ -208,6 +221,12 @@ static const struct fault {
 	{ "nic-locked", NULL, "the kernel keeps mstconfig from the cards, as under Secure Boot", AT_ONCE, NULL },
 	{ "nic-old-tool", NULL, "mstconfig is of 4.17 and does not know RDMA_SELECTIVE_REPEAT_EN", AT_ONCE, NULL },
 	{ "nic-garbage", NULL, "mstconfig prints nonsense and dies", AT_ONCE, NULL },
+	{ "libvirt-away", NULL, "libvirt's daemon does not run", AT_ONCE, NULL },
+	{ "libvirt-hangs", NULL, "libvirt's daemon does not answer", AT_ONCE, NULL },
+	{ "libvirt-refuses", NULL, "libvirt takes no definition", AT_ONCE, NULL },
+	{ "vm-start-fails", NULL, "no VM starts", AT_ONCE, NULL },
+	{ "vm-deaf", NULL, "guests do not shut down when asked", AT_ONCE, NULL },
+	{ "gpu-gone", "ADDRESS", "a GPU fell off the bus (the first)", AT_BOOT, gpu_gone },
 	{ "hugepage-stolen", "PAGES", "node 0 loses so many pages (1)", ONE_TIME, steal_pages },
 };
 #define FAULTS (sizeof(faults) / sizeof(faults[0]))

@@ -119,6 +119,10 @@ vfs_written(struct kernel *kernel, const struct watch *watch, const char *text)
 		tree_printf(&kernel->tree, watch->path, "%u\n", had);
 		return;
 	}
+	auto_free char *net = xasprintf("%s/net", pf->path);
+	auto_strv char **nets = tree_list(&kernel->tree, net);
+	auto_free char *told = xasprintf(".sim/vfs/%s", *nets ? *nets : "none");
+	tree_remove(&kernel->tree, told);
 	pci_sysfs_set_vfs(&kernel->tree, pf, &kernel->how, (unsigned)n);
 	for (unsigned i = 0; i < n && tree_read_u64(&kernel->tree, autoprobe); i++) {
 		struct pci_dev vf;

@@ -6,15 +6,18 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/pbtext.h"
 #include "tests/simhost/boot.h"
 #include "tests/simhost/faults.h"
+#include "tests/simhost/ip_tool.h"
 #include "tests/simhost/nic.h"
 #include "tests/simhost/registers.h"
 #include "tests/simhost/run.h"
 #include "tests/simhost/sim.h"
+#include "tests/simhost/vms.h"
 
 #define MAX_OPERANDS 64
 
@@ -162,6 +165,64 @@ run_poke(struct arguments *arguments, struct err *err)
 	return rc;
 }
 
+static void
+list_vms(const struct sim *sim)
+{
+	auto_strv char **names = vms_list(sim);
+
+	for (char **name = names; *name; name++) {
+		auto_free char *state = vms_state(sim, *name);
+		(void)printf("%-20s %s\n", *name, state);
+	}
+}
+
+static int
+print_vm(const struct sim *sim, const char *name, struct err *err)
+{
+	auto_free char *xml = vms_xml(sim, name, false);
+
+	if (!xml)
+		return err_set(err, -ENOENT, "no VM %s", name);
+	(void)printf("%s\n", xml);
+	return 0;
+}
+
+/* As virsh define: from the file that is named. */
+static int
+define_vm(const struct sim *sim, const char *file, struct err *err)
+{
+	auto_free char *xml = NULL;
+	auto_free char *name = NULL;
+	size_t len;
+	int rc = file_read(file, 1U << 20, &xml, &len, err);
+
+	return rc < 0 ? rc : vms_define(sim, xml, &name, err);
+}
+
+static int
+run_vm(struct arguments *arguments, struct err *err)
+{
+	const char *name = arguments->operands[1];
+	const char *verb = arguments->operands[2];
+	int rc = sim_open(&arguments->sim, arguments->operands[0], err);
+
+	if (rc == 0 && !name)
+		list_vms(&arguments->sim);
+	if (rc < 0 || !name)
+		return rc;
+	if (!verb || strcmp(verb, "xml") == 0)
+		return print_vm(&arguments->sim, name, err);
+	if (strcmp(verb, "start") == 0)
+		return vms_start(&arguments->sim, name, err);
+	if (strcmp(verb, "stop") == 0)
+		return vms_stop(&arguments->sim, name, "stopped", err);
+	if (strcmp(verb, "pause") == 0)
+		return vms_set_state(&arguments->sim, name, "paused", err);
+	if (strcmp(name, "define") == 0)
+		return define_vm(&arguments->sim, verb, err);
+	return err_set(err, -EINVAL, "a VM can be told to start, stop, pause or xml, not '%s'", verb);
+}
+
 static const struct command {
 	const char *name;
 	const char *operands;
@@ -178,6 +239,7 @@ static const struct command {
 	{ "faults", "[DIR]", "list what can break, and what is broken", 0, 1, run_faults },
 	{ "peek", "DIR ADDRESS REGISTER", "read 16 bits: 1a0, CAP_EXP+8, ECAP_ACS+6", 3, 3, run_peek },
 	{ "poke", "DIR ADDRESS REGISTER HEX", "write 16 bits", 4, 4, run_poke },
+	{ "vm", "DIR [NAME start|stop|pause|xml]", "its VMs, as virsh would; or: vm DIR define FILE", 1, 3, run_vm },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -345,16 +407,16 @@ execute(const struct command *command, struct arguments *arguments)
 	return 1;
 }
 
-/* What DIR/.sim/bin/mstconfig runs: its arguments are none of ours. */
+/* What the scripts in DIR/.sim/bin run: their arguments are none of ours. */
 static int
-as_mstconfig(int argc, char **argv)
+as_tool(int (*tool)(const struct sim *sim, char *const words[], int n), int argc, char **argv)
 {
 	struct sim sim = { .fd = -1 };
 	struct err err = { 0 };
 	int status = 3;
 
 	if (sim_open(&sim, argv[0], &err) == 0)
-		status = nic_tool(&sim, argv + 1, argc - 1);
+		status = tool(&sim, argv + 1, argc - 1);
 	else
 		(void)fprintf(stderr, "gdr-simhost: %s\n", err.msg);
 	sim_close(&sim);
@@ -365,7 +427,9 @@ int
 main(int argc, char **argv)
 {
 	if (argc > 2 && strcmp(argv[1], "mstconfig") == 0)
-		return as_mstconfig(argc - 2, argv + 2);
+		return as_tool(nic_tool, argc - 2, argv + 2);
+	if (argc > 2 && strcmp(argv[1], "ip") == 0)
+		return as_tool(ip_tool, argc - 2, argv + 2);
 
 	struct arguments arguments = {
 		.sim = { .fd = -1, .gpus = 8, .nics = 4, .memory = 512, .pages_memory = 97 },

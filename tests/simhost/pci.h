@@ -10,7 +10,8 @@
 struct sim;
 struct tree;
 
-#define PCI_SPACE 4096
+#define PCI_SPACE     4096
+#define PCI_FIRST_GPU "0000:3d:00.0"
 
 /* Kind of Express port, as in the PCIe capability; NO_EXPRESS: the function has none. */
 enum port {
@@ -105,6 +106,8 @@ unsigned pci_space_ext_cap(const uint8_t *space, unsigned id);
 
 /* All devices, each in its IOMMU group if there is an IOMMU, before drivers bind. */
 void pci_sysfs_write(struct tree *tree, const struct pci_model *model, const struct pci_boot *boot);
+/* It fell off the bus. */
+void pci_sysfs_drop(struct tree *tree, const char *address);
 void pci_sysfs_add_driver(struct tree *tree, const char *driver);
 /* Brings up or takes down the VFs of 'pf'. */
 void pci_sysfs_set_vfs(struct tree *tree, const struct pci_dev *pf, const struct pci_boot *boot, unsigned n);

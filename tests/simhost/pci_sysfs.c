@@ -130,18 +130,21 @@ add_device(struct tree *tree, const struct pci_dev *dev, const struct pci_boot *
 	tree_cd(tree, "%s", "");
 }
 
-static void
-remove_device(struct tree *tree, const struct pci_dev *dev)
+void
+pci_sysfs_drop(struct tree *tree, const char *address)
 {
-	auto_free char *link = xasprintf("%s/iommu_group", dev->path);
-	auto_free char *entry = xasprintf("sys/bus/pci/devices/%s", dev->address);
+	auto_free char *entry = xasprintf("sys/bus/pci/devices/%s", address);
+	auto_free char *path = tree_target(tree, entry);
+	auto_free char *link = xasprintf("%s/iommu_group", path ? path : "");
 	auto_free char *group = tree_target(tree, link);
 
-	pci_unbind(tree, dev->address);
+	if (!path)
+		return;
+	pci_unbind(tree, address);
 	if (group)
 		tree_remove(tree, group);
 	tree_remove(tree, entry);
-	tree_remove(tree, dev->path);
+	tree_remove(tree, path);
 }
 
 /* --- all of them ------------------------------------------------------------------------------- */
@@ -223,7 +226,7 @@ pci_sysfs_set_vfs(struct tree *tree, const struct pci_dev *pf, const struct pci_
 		pci_model_vf(pf, i, &vf);
 		if (i >= n && is_there) {
 			tree_remove(tree, from_pf);
-			remove_device(tree, &vf);
+			pci_sysfs_drop(tree, vf.address);
 		}
 		if (i >= n || is_there)
 			continue;
