@@ -62,6 +62,8 @@ struct item {
 struct report {
 	struct item *items;
 	size_t n;
+	Gdr__Vm **vms; /* For the report to the controller: what no item can say of the VMs. */
+	size_t n_vms;
 };
 
 /* Adds an item as the layer judged it (want and have need not be equal texts to be right); copies.

@@ -50,6 +50,9 @@ add_layer(void *arg, const char *name, const struct report *from, const struct e
 		layer->items[layer->n_items++] = to_item(&from->items[i]);
 	report->layers = xrealloc(report->layers, report->n_layers + 1, sizeof(*report->layers));
 	report->layers[report->n_layers++] = layer;
+	report->vms = xrealloc(report->vms, report->n_vms + from->n_vms + 1, sizeof(*report->vms));
+	for (size_t i = 0; i < from->n_vms; i++)
+		report->vms[report->n_vms++] = (Gdr__Vm *)pb_copy(&from->vms[i]->base);
 }
 
 static Gdr__Report *

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/mem.h"
+#include "common/pb.h"
 
 void
 report_add(struct report *out, const char *key, const char *want, const char *have, enum fix fix, const char *why, ...)
@@ -36,5 +37,8 @@ report_free(struct report *report)
 		free(report->items[i].unlock);
 	}
 	free(report->items);
+	for (size_t i = 0; i < report->n_vms; i++)
+		pb_free(&report->vms[i]->base);
+	free(report->vms);
 	*report = (struct report){ 0 };
 }

@@ -219,3 +219,23 @@ vm_plans_vfs(const struct vm_plans *plans, const char *pf)
 		}
 	return n;
 }
+
+char *
+vm_plan_disk(const struct vm_plan *plan)
+{
+	char *path = plan->spec->disk ? xstrdup(plan->spec->disk) : NULL;
+	const struct {
+		const char *hole, *value;
+	} holes[] = { { "{node}", plan->node }, { "{vm}", plan->name } };
+
+	for (size_t i = 0; path && i < sizeof(holes) / sizeof(holes[0]); i++) {
+		const char *at = strstr(path, holes[i].hole);
+		if (!at)
+			continue;
+		char *filled = xasprintf("%.*s%s%s", (int)(at - path), path, holes[i].value,
+					 at + strlen(holes[i].hole));
+		free(path);
+		path = filled;
+	}
+	return path;
+}

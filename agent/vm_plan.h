@@ -110,3 +110,5 @@ const struct vm_plan *vm_plans_find(const struct vm_plans *plans, const char *na
 uint64_t vm_plans_memory(const struct vm_plans *plans, uint32_t host_node);
 /* How many VFs the VMs need of a PF. */
 unsigned vm_plans_vfs(const struct vm_plans *plans, const char *pf);
+/* The path of its image, {node} and {vm} filled in; NULL: it has none.  The caller frees. */
+char *vm_plan_disk(const struct vm_plan *plan);

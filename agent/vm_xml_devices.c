@@ -59,27 +59,6 @@ add_alias(xmlNode *device, const char *name)
 
 /* --- its own ----------------------------------------------------------------------------------------- */
 
-/* The image's path with {node} and {vm} filled in. */
-static char *
-disk_path(const struct vm_plan *plan)
-{
-	char *path = xstrdup(plan->spec->disk);
-	const struct {
-		const char *hole, *value;
-	} holes[] = { { "{node}", plan->node }, { "{vm}", plan->name } };
-
-	for (size_t i = 0; i < sizeof(holes) / sizeof(holes[0]); i++) {
-		const char *at = strstr(path, holes[i].hole);
-		if (!at)
-			continue;
-		char *filled = xasprintf("%.*s%s%s", (int)(at - path), path, holes[i].value,
-					 at + strlen(holes[i].hole));
-		free(path);
-		path = filled;
-	}
-	return path;
-}
-
 static bool
 ends_with(const char *text, const char *end)
 {
@@ -91,7 +70,7 @@ ends_with(const char *text, const char *end)
 static void
 add_disk(xmlNode *devices, const struct vm_plan *plan)
 {
-	auto_free char *path = disk_path(plan);
+	auto_free char *path = vm_plan_disk(plan);
 	bool block = strncmp(path, "/dev/", strlen("/dev/")) == 0;
 	xmlNode *disk = vm_xml_add(devices, "disk");
 	xmlNode *driver = vm_xml_add(disk, "driver");

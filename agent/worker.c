@@ -14,12 +14,15 @@
 #include "agent/pass.h"
 #include "agent/reboot.h"
 #include "agent/settings.h"
+#include "agent/virt.h"
 #include "common/err.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/signals.h"
+
+#define VMS_SETTLE_MS 500 /* Events come in groups, and a device that is let go of takes a moment. */
 
 struct worker {
 	const struct settings *settings;
@@ -29,7 +32,8 @@ struct worker {
 	uint8_t reported[PB_DIGEST_LEN]; /* Of the report on disk. */
 	char last_why[512];
 	int signals;
-	int watch; /* -1: there is no folder to watch yet. */
+	int watch;             /* -1: there is no folder to watch yet. */
+	struct host_watch vms; /* What libvirt tells of them. */
 	int lock;
 };
 
@@ -77,6 +81,18 @@ log_outcome(struct worker *worker, const Gdr__Report *report)
 	memcpy(worker->last_why, line, sizeof(line));
 }
 
+/* A VM that starts or ends resets devices, and with them registers that we look after. */
+static void
+watch_vms(struct worker *worker, const Gdr__Report *report)
+{
+	struct err ignored;
+
+	if (report->n_vms && !worker->vms.pid)
+		(void)virt_watch(worker->host, &worker->vms, &ignored);
+	if (!report->n_vms)
+		host_unwatch(&worker->vms);
+}
+
 static void
 one_pass(struct worker *worker)
 {
@@ -99,11 +115,24 @@ one_pass(struct worker *worker)
 	log_outcome(worker, report);
 	if (write_report(worker, report, &err) < 0)
 		log_error("%s", err.msg);
+	watch_vms(worker, report);
 	if (go && reboot_go(worker->reboot, report, desired, &err) < 0)
 		log_error("reboot: %s", err.msg);
 }
 
-/* False: a signal says it is time to end. */
+/* Takes what libvirt told; false: it went away, which is for the next look to tell. */
+static bool
+vms_told(struct worker *worker)
+{
+	char bytes[64];
+	ssize_t n = read(worker->vms.fd, bytes, sizeof(bytes));
+
+	if (n == 0)
+		host_unwatch(&worker->vms);
+	return n > 0;
+}
+
+/* Until something changed or it is time to look; false: a signal says that it is time to end. */
 static bool
 wait_for_news(struct worker *worker)
 {
@@ -113,9 +142,17 @@ wait_for_news(struct worker *worker)
 			return true; /* Who knows what came before. */
 	}
 	struct pollfd fds[] = { { .fd = worker->signals, .events = POLLIN },
-				{ .fd = worker->watch, .events = POLLIN } };
+				{ .fd = worker->watch, .events = POLLIN },
+				{ .fd = worker->vms.pid ? worker->vms.fd : -1, .events = POLLIN } };
 
-	(void)poll(fds, 2, (int)worker->settings->config->check_interval);
+	const int interval = (int)worker->settings->config->check_interval;
+	(void)poll(fds, 3, interval);
+	if (fds[2].revents && vms_told(worker)) {
+		(void)poll(fds, 1, VMS_SETTLE_MS);
+	} else if (fds[2].revents) {
+		fds[2].fd = -1;
+		(void)poll(fds, 3, interval);
+	}
 	settings_watched(worker->watch);
 	return !(fds[0].revents & POLLIN);
 }
@@ -158,6 +195,7 @@ worker_run(const struct settings *settings)
 	} else {
 		log_error("%s", err.msg);
 	}
+	host_unwatch(&worker.vms);
 	reboot_close(worker.reboot);
 	journal_free(worker.journal);
 	host_free(worker.host);
