@@ -164,29 +164,32 @@ add_topology(xmlNode *cpu, const struct vm_plan *plan)
 
 /* The guest's address width, in which the devices' memory must fit: QEMU's own default is 40 bits, a terabyte. */
 static void
-add_address_width(xmlNode *cpu, const struct vm_plan *plan, bool model)
+add_address_width(xmlNode *cpu, const struct vm_plan *plan, bool emulated)
 {
 	bool given = plan->spec->cpu && plan->spec->cpu->has_phys_bits;
 
-	if (model && !plan->phys_bits)
+	if (emulated && !plan->phys_bits)
 		return;
 	xmlNode *width = vm_xml_add(cpu, "maxphysaddr");
-	vm_xml_attr(width, "mode", model || given ? "emulate" : "passthrough");
-	if (model || given)
+	vm_xml_attr(width, "mode", emulated || given ? "emulate" : "passthrough");
+	if (emulated || given)
 		vm_xml_number(width, "bits", plan->phys_bits);
 }
 
 static void
 add_cpu(xmlNode *domain, const struct vm_plan *plan)
 {
+	static const char *const modes[] = { [GDR__VM_CPU_MODE__VM_CPU_MODE_HOST_PASSTHROUGH] = "host-passthrough",
+					     [GDR__VM_CPU_MODE__VM_CPU_MODE_HOST_MODEL] = "host-model",
+					     [GDR__VM_CPU_MODE__VM_CPU_MODE_MAXIMUM] = "maximum" };
 	const Gdr__VmCpu *spec = plan->spec->cpu;
-	bool model = spec && spec->has_mode && spec->mode == GDR__VM_CPU_MODE__VM_CPU_HOST_MODEL;
+	unsigned mode = spec && spec->has_mode ? spec->mode : GDR__VM_CPU_MODE__VM_CPU_MODE_HOST_PASSTHROUGH;
 	xmlNode *cpu = vm_xml_add(domain, "cpu");
 
-	vm_xml_attr(cpu, "mode", model ? "host-model" : "host-passthrough");
-	vm_xml_attr(cpu, "check", model ? "partial" : "none");
+	vm_xml_attr(cpu, "mode", modes[mode]);
+	vm_xml_attr(cpu, "check", mode == GDR__VM_CPU_MODE__VM_CPU_MODE_HOST_MODEL ? "partial" : "none");
 	add_topology(cpu, plan);
-	add_address_width(cpu, plan, model);
+	add_address_width(cpu, plan, mode != GDR__VM_CPU_MODE__VM_CPU_MODE_HOST_PASSTHROUGH);
 	for (size_t i = 0; spec && i < spec->n_require; i++) {
 		xmlNode *feature = vm_xml_add(cpu, "feature");
 		vm_xml_attr(feature, "policy", "require");
