@@ -57,16 +57,34 @@ pages_of_node(const Gdr__Inventory *inventory, const Gdr__HugepagesSpec *pages, 
 	return own ? strtoull(own, NULL, 10) : 0;
 }
 
+static uint64_t
+total_of(const Gdr__Inventory *inventory, uint64_t size, uint32_t node)
+{
+	for (size_t i = 0; i < inventory->n_numa; i++) {
+		const Gdr__NumaNode *it = inventory->numa[i];
+		for (size_t k = 0; it->id == node && k < it->n_hugepages; k++)
+			if (it->hugepages[k]->size == size)
+				return it->hugepages[k]->total;
+	}
+	return 0;
+}
+
 uint64_t
 pages_wanted(const Gdr__Inventory *inventory, const Gdr__Spec *spec, uint32_t node)
 {
 	struct vm_plans plans;
+	bool refused = false;
 
 	if (!pages_follow_vms(spec->hugepages))
 		return pages_of_node(inventory, spec->hugepages, node);
 	vm_plans_make(inventory, spec, "", &plans);
 	uint64_t pages = vm_plans_memory(&plans, node) / spec->hugepages->size;
+	for (size_t i = 0; i < plans.n; i++)
+		refused |= plans.plan[i].refused != NULL;
 	vm_plans_free(&plans);
+	/* It may be possible again: pages that are given back may not be had again without a reboot. */
+	if (refused)
+		pages = total_of(inventory, spec->hugepages->size, node);
 	return pages;
 }
 

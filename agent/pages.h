@@ -10,7 +10,8 @@
 
 /* True if the spec says how many pages of what size. */
 bool pages_are_wanted(const Gdr__Spec *spec);
-/* Of a node, whether its pages are given one by one, spread evenly, or those of the VMs. */
+/* Of a node, whether its pages are given one by one, spread evenly, or those of the VMs: then they stay as they are
+ * while a VM cannot be. */
 uint64_t pages_wanted(const Gdr__Inventory *inventory, const Gdr__Spec *spec, uint32_t node);
 uint64_t pages_wanted_in_all(const Gdr__Inventory *inventory, const Gdr__Spec *spec);
 

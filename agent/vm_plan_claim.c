@@ -71,7 +71,7 @@ all_of(const struct vm_host *host, Gdr__PciDevice__Kind kind)
 static int
 claim_kind(const struct vm_host *host, struct vm_plan *plan, Gdr__PciDevice__Kind kind, uint32_t want, struct err *err)
 {
-	const char *what = kind == GDR__PCI_DEVICE__KIND__GPU ? "GPU" : "NVSwitch";
+	const char *what = kind == GDR__PCI_DEVICE__KIND__GPU ? "GPUs" : "NVSwitches";
 	const Gdr__PciDevice *device = NULL;
 	uint32_t have = 0;
 
@@ -83,7 +83,7 @@ claim_kind(const struct vm_host *host, struct vm_plan *plan, Gdr__PciDevice__Kin
 		return err_set(err, -ENOSPC, "all GPUs are wanted, and of the host's %u none is left",
 			       all_of(host, kind));
 	if (want != RULES_WORD && have < want)
-		return err_set(err, -ENOSPC, "%u %ss are wanted; of the host's %u only %u are left", want, what,
+		return err_set(err, -ENOSPC, "%u %s are wanted; of the host's %u only %u are left", want, what,
 			       all_of(host, kind), have);
 	return 0;
 }

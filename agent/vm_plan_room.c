@@ -98,11 +98,13 @@ check_high(const struct vm_plan *plan, const struct room *room, struct err *err)
 	uint64_t window = hole ? hole : ovmf ? space >> OVMF_SHARE : space;
 	uint64_t top = round_up(4 * GIB + plan->memory, room->largest) + room->high;
 
+	const char *which = hole   ? "pci_hole64"
+			    : ovmf ? "an eighth of what the address width reaches, with OVMF"
+				   : "all of the address width";
 	if (room->high > window)
 		return err_set(err, -ENOSPC,
 			       "the devices' memory takes %" PRIu64 " GiB; the window for it has %" PRIu64 " GiB (%s)",
-			       room->high / GIB, window / GIB,
-			       hole ? "pci_hole64" : "an eighth of what the address width reaches, with OVMF");
+			       room->high / GIB, window / GIB, which);
 	if (top > space)
 		return err_set(err, -ENOSPC,
 			       "memory and the devices' memory end at %" PRIu64 " GiB; %u address bits reach %" PRIu64
