@@ -1,4 +1,4 @@
-/* cmd_profile.c - gdrctl profile list, show, diff, history. */
+/* cmd_profile.c - gdrctl profile list, show, diff, history, lint. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,7 +10,9 @@
 #include "common/pb.h"
 #include "common/pbtext.h"
 #include "controller/ctl/ctl.h"
+#include "controller/ctl/docs.h"
 #include "controller/ctl/output.h"
+#include "controller/ctl/profilelint.h"
 #include "controller/ctl/textdiff.h"
 #include "controller/ctl/views.h"
 
@@ -239,4 +241,145 @@ const struct command command_profile_history = {
 	.min = 1,
 	.max = 1,
 	.run = run_history,
+};
+
+/* --- lint --- */
+
+static void
+add_json(struct buf *out, const char *key, const char *value)
+{
+	buf_printf(out, ", \"%s\": ", key);
+	buf_json(out, value);
+}
+
+/* What is found goes to 'out', in the form of -o; '*count' adds up. */
+static void
+lint_one(const struct ctl *ctl, const Gdr__Profile *profile, size_t count[3], struct buf *out)
+{
+	static const Gdr__Spec nothing = GDR__SPEC__INIT;
+	const char *name = profile->name ? profile->name : "?";
+	struct profilelint_findings findings;
+
+	profilelint(profile->spec ? profile->spec : &nothing, &findings);
+	for (size_t i = 0; i < findings.n; i++) {
+		const struct profilelint_finding *finding = &findings.list[i];
+		const struct profilelint_rule *rule = finding->rule;
+		const char *severity = profilelint_severity_name(rule->severity);
+		const char *have = finding->have ? finding->have : "not there";
+
+		if (output_human(ctl)) {
+			buf_printf(out, "%s: %s (%s): %s %s: %s\n    %s\n    %s\n", name, finding->path, have, severity,
+				   rule->id, rule->text, rule->remedy, rule->source);
+			continue;
+		}
+		buf_printf(out, "%s\n    {\"rule\": \"%s\"", out->len > 0 ? "," : "", rule->id);
+		add_json(out, "severity", severity);
+		add_json(out, "profile", name);
+		add_json(out, "path", finding->path);
+		add_json(out, "have", finding->have ? finding->have : "");
+		add_json(out, "text", rule->text);
+		add_json(out, "remedy", rule->remedy);
+		add_json(out, "source", rule->source);
+		buf_puts(out, "}");
+	}
+	for (size_t i = 0; i < 3; i++)
+		count[i] += findings.count[i];
+	profilelint_free(&findings);
+}
+
+static int
+lint_documents(struct ctl *ctl, size_t count[3], struct buf *out, struct err *err)
+{
+	struct docs docs = { 0 };
+	Gdr__Apply apply = GDR__APPLY__INIT;
+	int rc = docs_read(ctl, &docs, err);
+
+	if (rc == 0) {
+		docs_fill(&docs, &apply);
+		for (size_t i = 0; i < apply.n_profiles; i++)
+			lint_one(ctl, apply.profiles[i], count, out);
+		docs_unfill(&apply);
+	}
+	docs_free(&docs);
+	return rc;
+}
+
+static int
+lint_stored(struct ctl *ctl, size_t count[3], struct buf *out, struct err *err)
+{
+	for (size_t i = 0; i < ctl->args.n_words; i++) {
+		auto_pb Gdr__Response *response = NULL;
+		const Gdr__ProfileView *view = NULL;
+		int rc = get(ctl, ctl->args.words[i], &response, &view, err);
+
+		if (rc != 0 || !view)
+			return rc;
+		lint_one(ctl, view->profile, count, out);
+	}
+	return 0;
+}
+
+static void
+print_rules(struct ctl *ctl)
+{
+	auto_buf struct buf out = { 0 };
+
+	for (size_t i = 0; i < profilelint_rules_len; i++) {
+		const struct profilelint_rule *rule = &profilelint_rules[i];
+
+		buf_printf(&out, "%s %s: %s\n    %s\n    %s\n", profilelint_severity_name(rule->severity), rule->id,
+			   rule->text, rule->remedy, rule->source);
+	}
+	output_text(ctl, &out);
+}
+
+static int
+run_lint(struct ctl *ctl, struct err *err)
+{
+	size_t count[3] = { 0 };
+	auto_buf struct buf found = { 0 };
+	auto_buf struct buf out = { 0 };
+	bool files = ctl_option(ctl, "file") != NULL;
+
+	if (ctl_flag(ctl, "rules")) {
+		print_rules(ctl);
+		return 0;
+	}
+	if (files == (ctl->args.n_words > 0))
+		return err_set(err, CTL_USAGE, "which profiles? Give names, or -f FILE");
+	int rc = files ? lint_documents(ctl, count, &found, err) : lint_stored(ctl, count, &found, err);
+	if (rc != 0)
+		return rc;
+	if (output_human(ctl))
+		buf_puts(&out, found.text ? found.text : "");
+	else
+		buf_printf(
+			&out,
+			"{\n  \"errors\": %zu,\n  \"warnings\": %zu,\n  \"notes\": %zu,\n  \"findings\": [%s%s]\n}\n",
+			count[PROFILELINT_ERROR], count[PROFILELINT_WARNING], count[PROFILELINT_NOTE],
+			found.text ? found.text : "", found.text ? "\n  " : "");
+	output_data(ctl, &out);
+	bool strict = ctl_flag(ctl, "strict") && count[PROFILELINT_WARNING] > 0;
+	return count[PROFILELINT_ERROR] > 0 || strict ? CTL_UNMET : 0;
+}
+
+static const struct option lint_options[] = {
+	{ 'f', "file", "FILE", "@file", "documents: a file, a folder (its *.yaml), - for stdin; may be repeated" },
+	{ 0, "strict", NULL, NULL, "exit 3 for warnings, too" },
+	{ 0, "rules", NULL, NULL, "all that is looked for, and what the published recipe does besides" },
+	{ 0 },
+};
+
+const struct command command_profile_lint = {
+	.name = "profile lint",
+	.args = "[NAME[@REVISION]...]",
+	.help = "what a profile asks for that does not do what it seems to; exit 0: no errors, 3: some",
+	.more = "Each finding says what is wrong, what to write in its place, and where that is known from.\n"
+		"Files are read without asking the controller.",
+	.examples = "  gdrctl profile lint -f deploy/profiles/\n"
+		    "  gdrctl profile lint --strict vela-a100@3",
+	.values = "@profiles",
+	.options = lint_options,
+	.max = -1,
+	.run = run_lint,
 };

@@ -35,7 +35,7 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		esac ;;
 	'node') answer='list show accept reject remove label hold release audit assign reboot reboots'; return ;;
 	'vm') answer='list show'; return ;;
-	'profile') answer='list show diff history'; return ;;
+	'profile') answer='list show diff history lint'; return ;;
 	'rollout') answer='plan start list show watch wait pause resume promote abort rollback'; return ;;
 	'window') answer='list remove'; return ;;
 	'event') answer='list watch'; return ;;
@@ -198,6 +198,14 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 	'profile history')
 		case $3 in
 		-*) answer="$global" ;;
+		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
+		esac ;;
+	'profile lint')
+		case $2 in
+		--file|-f) answer=@file; return ;;
+		esac
+		case $3 in
+		-*) answer="$global --file --strict --rules" ;;
 		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
 		esac ;;
 	'rollout plan')

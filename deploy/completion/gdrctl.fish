@@ -101,6 +101,11 @@ complete -c gdrctl -n '__gdrctl_is "profile"' -a diff -d 'what differs between t
 complete -c gdrctl -n '__gdrctl_is "profile diff"' -a '(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed \'s|^profile/||\')'
 complete -c gdrctl -n '__gdrctl_is "profile"' -a history -d 'all revisions of a profile: when, by whom, why'
 complete -c gdrctl -n '__gdrctl_is "profile history"' -a '(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed \'s|^profile/||\')'
+complete -c gdrctl -n '__gdrctl_is "profile"' -a lint -d 'what a profile asks for that does not do what it seems to; exit 0: no errors, 3: some'
+complete -c gdrctl -n '__gdrctl_is "profile lint"' -a '(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed \'s|^profile/||\')'
+complete -c gdrctl -n '__gdrctl_is "profile lint"' -l file -s f -r -F -d 'documents: a file, a folder (its *.yaml), - for stdin; may be repeated'
+complete -c gdrctl -n '__gdrctl_is "profile lint"' -l strict -d 'exit 3 for warnings, too'
+complete -c gdrctl -n '__gdrctl_is "profile lint"' -l rules -d 'all that is looked for, and what the published recipe does besides'
 complete -c gdrctl -n '__gdrctl_is ""' -a rollout
 complete -c gdrctl -n '__gdrctl_is "rollout"' -a plan -d 'what start would do; exit 0: nothing, 3: something'
 complete -c gdrctl -n '__gdrctl_is "rollout plan"' -a '(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed \'s|^profile/||\')'

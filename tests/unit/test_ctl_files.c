@@ -77,6 +77,50 @@ a_topology_is_judged_without_a_controller(void **state)
 	world_close(&world);
 }
 
+/* --- profiles judged --- */
+
+static void
+a_profile_is_judged_from_a_file_or_by_name(void **state)
+{
+	struct world world = { 0 };
+
+	(void)state;
+	put("a.yaml",
+	    "kind: Profile\nname: p\nspec:\n  kernel: {cmdline: [rdblaclist=nouveau]}\n"
+	    "  guest: {nccl: {env: {NCCL_ALGO: Ring}}}\n---\n" NODE,
+	    0644);
+	assert_int_equal(world_run(&world, "profile lint -f a.yaml"), CTL_UNMET);
+	assert_has(world.out, "p: kernel.cmdline[0] (rdblaclist=nouveau): error blacklist: ");
+	assert_has(world.out, "\n    https://man7.org/");
+	assert_has(world.out, "p: guest.nccl.env.NCCL_ALGO (Ring): warning algo: ");
+	assert_int_equal(world_run(&world, "profile lint -f a.yaml -o json"), CTL_UNMET);
+	assert_has(world.out, "\"errors\": 1,\n  \"warnings\": 1,\n  \"notes\": 0,");
+	assert_has(world.out, "\"path\": \"kernel.cmdline[0]\", \"have\": \"rdblaclist=nouveau\"");
+	world.answers[0] = OK "profiles:\n- {name: p, revision: 1, profile: {name: p, spec: {guest: {nccl: {env: "
+			      "{NCCL_ALGO: Ring}}}}}}\n";
+	assert_int_equal(world_run(&world, "profile lint p@1"), 0);
+	assert_has(world.out, "NCCL_ALGO");
+	assert_int_equal(world_run(&world, "profile lint p@1 --strict"), CTL_UNMET);
+	assert_int_equal(world_run(&world, "profile lint --rules"), 0);
+	assert_has(world.out, "error device-control: setpci 68.w=5930");
+	assert_int_equal(world_run(&world, "profile lint"), CTL_USAGE);
+	assert_int_equal(world_run(&world, "profile lint p -f a.yaml"), CTL_USAGE);
+	world_close(&world);
+}
+
+/* What is shipped does what it seems to; what the mended profiles mend is no matter of price either. */
+static void
+shipped_profiles_are_judged(void **state)
+{
+	struct world world = { 0 };
+
+	(void)state;
+	assert_int_equal(world_run(&world, "profile lint -f " SOURCE_DIR "/deploy/profiles"), 0);
+	assert_int_equal(world_run(&world, "profile lint --strict -f " SOURCE_DIR "/deploy/profiles/hgx-a100.yaml"), 0);
+	assert_int_equal(world_run(&world, "profile lint --strict -f " SOURCE_DIR "/deploy/profiles/hgx-h100.yaml"), 0);
+	world_close(&world);
+}
+
 /* --- documents --- */
 
 static void
@@ -309,6 +353,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_topology_is_judged_without_a_controller, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_profile_is_judged_from_a_file_or_by_name, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(shipped_profiles_are_judged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(apply_sends_all_documents, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_folder_is_its_yaml_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(mistakes_are_found_before_anything_is_sent, set_up, tear_down),
