@@ -1,0 +1,221 @@
+#include "agent/layers/nccl_topology.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/host.h"
+#include "agent/inventory.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/mem.h"
+#include "common/nccltopo.h"
+
+/* Where sysfs does not tell a link: PCI Express 4.0 x16. */
+#define SPEED "16 GT/s"
+#define WIDTH 16U
+
+struct making {
+	const struct machine *machine;
+	const struct ib_ports *ports;
+	struct nccltopo_node *system;
+	unsigned groups;
+};
+
+static const char *
+net_of(const struct making *making, const char *address)
+{
+	for (size_t i = 0; i < making->ports->n; i++)
+		if (strcmp(making->ports->v[i].address, address) == 0)
+			return making->ports->v[i].name;
+	return NULL;
+}
+
+static bool
+is_endpoint(const struct making *making, const Gdr__PciDevice *device)
+{
+	return device->kind == GDR__PCI_DEVICE__KIND__GPU ||
+	       (device->kind == GDR__PCI_DEVICE__KIND__NIC && net_of(making, device->address));
+}
+
+/* --- from the PCI tree ------------------------------------------------------------------------------------------ */
+
+static unsigned
+cell_of(const Gdr__PciDevice *device)
+{
+	return device->has_numa_node && device->numa_node >= 0 ? (unsigned)device->numa_node : 0;
+}
+
+static bool
+same_group(const Gdr__PciDevice *a, const Gdr__PciDevice *b)
+{
+	if (a->switch_group && b->switch_group)
+		return strcmp(a->switch_group, b->switch_group) == 0;
+	return !a->switch_group && !b->switch_group &&
+	       strncmp(a->address, b->address, strcspn(a->address, ".") - 2) == 0;
+}
+
+/* As every version of NCCL reads it: "16 GT/s" for the kernel's "16.0 GT/s PCIe". */
+static void
+set_link(struct nccltopo_node *node, const char *speed, unsigned width)
+{
+	double gts = speed ? strtod(speed, NULL) : 0;
+	auto_free char *written = gts > 0 && gts <= 32 ? xasprintf("%g GT/s", gts) : xstrdup(gts > 0 ? speed : SPEED);
+	auto_free char *lanes = xasprintf("%u", width ? width : WIDTH);
+
+	nccltopo_set(node, "link_speed", written);
+	nccltopo_set(node, "link_width", lanes);
+}
+
+static void
+name_net(struct nccltopo_node *pci, const char *name)
+{
+	struct nccltopo_node *nic = nccltopo_child(pci, "nic");
+	nic = nic ? nic : nccltopo_add(pci, "nic");
+	struct nccltopo_node *net = nccltopo_child(nic, "net");
+
+	nccltopo_set(net ? net : nccltopo_add(nic, "net"), "name", name);
+}
+
+static void
+add_endpoint(const struct making *making, struct nccltopo_node *bridge, const Gdr__PciDevice *device)
+{
+	struct nccltopo_node *pci = nccltopo_add(bridge, "pci");
+	auto_free char *class = xasprintf("0x%06x", device->class_code);
+
+	nccltopo_set(pci, "busid", device->address);
+	nccltopo_set(pci, "class", class);
+	set_link(pci, device->max_link_speed, device->has_max_link_width ? device->max_link_width : 0);
+	if (device->kind == GDR__PCI_DEVICE__KIND__NIC)
+		name_net(pci, net_of(making, device->address));
+}
+
+/* The group of 'first', unless an earlier device has brought it. */
+static void
+add_group(struct making *making, struct nccltopo_node *cpu, size_t first)
+{
+	const Gdr__Inventory *inventory = making->machine->inventory;
+	const Gdr__PciDevice *head = inventory->pci[first];
+
+	for (size_t i = 0; i < first; i++)
+		if (is_endpoint(making, inventory->pci[i]) && same_group(inventory->pci[i], head))
+			return;
+	struct nccltopo_node *bridge = nccltopo_add(cpu, "pci");
+	auto_free char *busid = xasprintf("ffff:ff:%02x.0", making->groups++ & 0xff);
+	const Gdr__PciDevice *fastest = head;
+	nccltopo_set(bridge, "busid", busid);
+	nccltopo_set(bridge, "class", "0x060400");
+	for (size_t i = first; i < inventory->n_pci; i++) {
+		const Gdr__PciDevice *device = inventory->pci[i];
+		if (!is_endpoint(making, device) || !same_group(device, head))
+			continue;
+		if (device->max_link_speed &&
+		    (!fastest->max_link_speed ||
+		     strtod(device->max_link_speed, NULL) > strtod(fastest->max_link_speed, NULL)))
+			fastest = device;
+	}
+	set_link(bridge, fastest->max_link_speed, fastest->has_max_link_width ? fastest->max_link_width : 0);
+	for (size_t i = first; i < inventory->n_pci; i++)
+		if (is_endpoint(making, inventory->pci[i]) && same_group(inventory->pci[i], head))
+			add_endpoint(making, bridge, inventory->pci[i]);
+}
+
+/* "0-23,48": its words of 32 bits, of as many CPUs as there are; NULL: the list is none.  The caller frees. */
+static char *
+affinity_of(const char *list, unsigned total)
+{
+	uint32_t words[64] = { 0 };
+	unsigned n = (total + 31) / 32;
+	struct buf out = { 0 };
+
+	for (const char *p = list; p && *p;) {
+		char *end;
+		unsigned long first = strtoul(p, &end, 10);
+		unsigned long last = *end == '-' ? strtoul(end + 1, &end, 10) : first;
+		if (end == p || last >= sizeof(words) * 8)
+			return NULL;
+		for (unsigned long cpu = first; cpu <= last; cpu++)
+			words[cpu / 32] |= 1U << (cpu % 32);
+		p = *end == ',' ? end + 1 : end + strlen(end);
+	}
+	for (unsigned i = n; i > 0 && n <= 64; i--)
+		buf_printf(&out, i == n ? "%x" : ",%08x", words[i - 1]);
+	return buf_steal(&out);
+}
+
+static void
+add_cell(struct making *making, const Gdr__NumaNode *cell)
+{
+	const Gdr__Inventory *inventory = making->machine->inventory;
+	struct nccltopo_node *cpu = nccltopo_add(making->system, "cpu");
+	auto_free char *id = xasprintf("%u", cell->id);
+	auto_free char *affinity = affinity_of(cell->cpulist, inventory->cpus);
+
+	nccltopo_set(cpu, "numaid", id);
+	if (affinity && *affinity)
+		nccltopo_set(cpu, "affinity", affinity);
+	for (size_t i = 0; i < inventory->n_pci; i++)
+		if (is_endpoint(making, inventory->pci[i]) && cell_of(inventory->pci[i]) == cell->id)
+			add_group(making, cpu, i);
+}
+
+static struct nccltopo_node *
+from_machine(struct making *making)
+{
+	const Gdr__Inventory *inventory = making->machine->inventory;
+	struct nccltopo_node *root = nccltopo_new();
+
+	making->system = nccltopo_add(root, "system");
+	nccltopo_set(making->system, "version", "1");
+	for (size_t i = 0; i < inventory->n_numa; i++)
+		add_cell(making, inventory->numa[i]);
+	return root;
+}
+
+/* --- from a template --------------------------------------------------------------------------------------------- */
+
+/* The guest alone knows what its RDMA devices are called. */
+static struct nccltopo_node *
+from_template(struct making *making, const char *path, struct err *err)
+{
+	auto_free char *text = NULL;
+	struct nccltopo_error error;
+	size_t len;
+
+	if (host_read(making->machine->host, path, &text, &len, err) < 0)
+		return NULL;
+	struct nccltopo_node *root = nccltopo_parse(text, len, 0, &error);
+	if (!root) {
+		(void)err_set(err, -EBADMSG, "%s:%u:%u: %s", path, error.line, error.col, error.what);
+		return NULL;
+	}
+	for (size_t i = 0; i < making->ports->n; i++) {
+		const struct ib_port *port = &making->ports->v[i];
+		struct nccltopo_node *pci = *port->address ? nccltopo_find_pci(root, port->address) : NULL;
+		if (pci)
+			name_net(pci, port->name);
+	}
+	return root;
+}
+
+int
+nccl_topology_print(const struct machine *machine, const Gdr__NcclSpec *spec, const struct ib_ports *ports,
+		    struct buf *out, struct err *err)
+{
+	struct making making = { .machine = machine, .ports = ports };
+	const Gdr__Inventory *inventory = machine->inventory;
+	bool any = false;
+
+	for (size_t i = 0; i < inventory->n_pci; i++)
+		any = any || inventory->pci[i]->kind == GDR__PCI_DEVICE__KIND__GPU;
+	if (!any)
+		return err_set(err, -ENOENT, "no GPU is on the PCI bus");
+	struct nccltopo_node *root = spec->topology_template ? from_template(&making, spec->topology_template, err)
+							     : from_machine(&making);
+	if (!root)
+		return err->code;
+	nccltopo_write(root, out);
+	nccltopo_free(root);
+	return 0;
+}
