@@ -15,7 +15,7 @@
 #include "common/pb.h"
 
 #define LIBRARY     "libvirt.so.0"
-#define LOOK_MS     20000U
+#define LOOK_MS     20000U /* Or tool_timeout, if that is less. */
 #define CHANGE_MS   120000U /* A first start probes QEMU, and pins hundreds of GiB. */
 #define STOP_MARGIN 10000U
 #define ASK_MS      200U
@@ -404,7 +404,9 @@ virt_look(struct host *host, Gdr__VirtLook **out, struct err *err)
 	struct talk talk = { .about = look };
 	auto_free char *data = NULL;
 	size_t len = 0;
-	int rc = ask(host, &talk, LOOK_MS, &data, &len, err);
+	const Gdr__AgentConfig *config = host_config(host);
+	unsigned limit = config && config->tool_timeout < LOOK_MS ? config->tool_timeout : LOOK_MS;
+	int rc = ask(host, &talk, limit, &data, &len, err);
 
 	if (rc < 0)
 		return rc;
