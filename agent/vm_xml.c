@@ -15,19 +15,19 @@
 xmlNode *
 vm_xml_add(xmlNode *parent, const char *name)
 {
-	return xmlNewChild(parent, NULL, BAD_CAST name, NULL);
+	return xmlNewChild(parent, NULL, XML name, NULL);
 }
 
 xmlNode *
 vm_xml_text(xmlNode *parent, const char *name, const char *text)
 {
-	return xmlNewTextChild(parent, NULL, BAD_CAST name, BAD_CAST text);
+	return xmlNewTextChild(parent, NULL, XML name, XML text);
 }
 
 void
 vm_xml_attr(xmlNode *node, const char *name, const char *value)
 {
-	(void)xmlNewProp(node, BAD_CAST name, BAD_CAST value);
+	(void)xmlNewProp(node, XML name, XML value);
 }
 
 void
@@ -53,7 +53,7 @@ add_metadata(xmlNode *domain, const struct vm_plan *plan)
 {
 	xmlNode *mark = vm_xml_add(vm_xml_add(domain, "metadata"), "vm");
 
-	xmlSetNs(mark, xmlNewNs(mark, BAD_CAST VM_XML_NAMESPACE, BAD_CAST VM_XML_PREFIX));
+	xmlSetNs(mark, xmlNewNs(mark, XML VM_XML_NAMESPACE, XML VM_XML_PREFIX));
 	vm_xml_attr(mark, "node", plan->node);
 }
 
@@ -289,8 +289,8 @@ fill(xmlNode *domain, const struct vm_plan *plan, const struct vm_identity *iden
 int
 vm_xml_write(const struct vm_plan *plan, const struct vm_identity *identity, char **out, struct err *err)
 {
-	xmlDoc *doc = xmlNewDoc(BAD_CAST "1.0");
-	xmlNode *domain = xmlNewNode(NULL, BAD_CAST "domain");
+	xmlDoc *doc = xmlNewDoc(XML "1.0");
+	xmlNode *domain = xmlNewNode(NULL, XML "domain");
 	xmlBuffer *text = xmlBufferCreate();
 	int rc = 0;
 

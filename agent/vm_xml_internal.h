@@ -7,6 +7,9 @@
 
 #include "agent/vm_plan.h"
 
+/* libxml2 spells text so; its own BAD_CAST drops the const. */
+#define XML (const xmlChar *)
+
 struct err;
 
 #define VM_XML_APIC_CPUS 255 /* More need an IOMMU that remaps interrupts; libvirt, qemu_validate.c. */

@@ -33,7 +33,7 @@ static bool
 is_one_of(const xmlNode *node, const char *const names[], size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (xmlStrcmp(node->name, BAD_CAST names[i]) == 0)
+		if (xmlStrcmp(node->name, XML names[i]) == 0)
 			return true;
 	return false;
 }
@@ -41,8 +41,8 @@ is_one_of(const xmlNode *node, const char *const names[], size_t n)
 static bool
 same_attr(xmlNode *a, xmlNode *b, const char *name)
 {
-	xmlChar *x = xmlGetProp(a, BAD_CAST name);
-	xmlChar *y = xmlGetProp(b, BAD_CAST name);
+	xmlChar *x = xmlGetProp(a, XML name);
+	xmlChar *y = xmlGetProp(b, XML name);
 	bool same = x && y && xmlStrcmp(x, y) == 0;
 
 	xmlFree(x);
@@ -54,7 +54,7 @@ static xmlNode *
 child_of(const xmlNode *node, const char *name)
 {
 	for (xmlNode *child = node->children; child; child = child->next)
-		if (child->type == XML_ELEMENT_NODE && xmlStrcmp(child->name, BAD_CAST name) == 0)
+		if (child->type == XML_ELEMENT_NODE && xmlStrcmp(child->name, XML name) == 0)
 			return child;
 	return NULL;
 }
@@ -84,13 +84,13 @@ is_meant(xmlNode *base, xmlNode *over)
 	    strcmp(space_of(base), space_of(over)) != 0)
 		return false;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (xmlStrcmp(over->name, BAD_CAST keys[i].element) == 0)
+		if (xmlStrcmp(over->name, XML keys[i].element) == 0)
 			return same_attr(base, over, keys[i].key[0]) &&
 			       (!keys[i].key[1] || same_attr(base, over, keys[i].key[1]));
-	if (xmlStrcmp(parent->name, BAD_CAST "devices") == 0)
+	if (xmlStrcmp(parent->name, XML "devices") == 0)
 		return is_one_of(over, singles, sizeof(singles) / sizeof(singles[0])) || same_alias(base, over);
 	/* Lists of other namespaces (qemu:arg) and of texts (entry) grow. */
-	return !*space_of(parent) && xmlStrcmp(over->name, BAD_CAST "entry") != 0;
+	return !*space_of(parent) && xmlStrcmp(over->name, XML "entry") != 0;
 }
 
 static xmlNode *
@@ -152,7 +152,7 @@ vm_xml_overlay(xmlNode *domain, const char *fragment, struct err *err)
 			       last && last->message ? last->message : "");
 	xmlNode *root = xmlDocGetRootElement(doc);
 	int rc = 0;
-	if (!root || xmlStrcmp(root->name, BAD_CAST "domain") != 0)
+	if (!root || xmlStrcmp(root->name, XML "domain") != 0)
 		rc = err_set(err, -EINVAL, "overlay: it must be a <domain>");
 	else
 		merge(domain, root);

@@ -17,6 +17,8 @@
 #include "tests/unit/test_ctl_assert.h"
 #include "tests/unit/vm_host.h"
 
+#define XML (const xmlChar *)
+
 #define ROUNDS 1000
 
 /* --- chance ------------------------------------------------------------------------------------------ */
@@ -180,7 +182,7 @@ static size_t n_elements;
 static unsigned
 value_of(xmlNode *node, const char *name)
 {
-	xmlChar *text = xmlGetProp(node, BAD_CAST name);
+	xmlChar *text = xmlGetProp(node, XML name);
 	unsigned value = text ? (unsigned)strtoul((const char *)text, NULL, 0) : 0;
 
 	xmlFree(text);
@@ -191,7 +193,7 @@ static xmlNode *
 child(xmlNode *node, const char *name)
 {
 	for (xmlNode *it = node ? node->children : NULL; it; it = it->next)
-		if (it->type == XML_ELEMENT_NODE && xmlStrcmp(it->name, BAD_CAST name) == 0)
+		if (it->type == XML_ELEMENT_NODE && xmlStrcmp(it->name, XML name) == 0)
 			return it;
 	return NULL;
 }
@@ -199,13 +201,12 @@ child(xmlNode *node, const char *name)
 static void
 read_element(xmlNode *node)
 {
-	bool controller = xmlStrcmp(node->name, BAD_CAST "controller") == 0;
+	bool controller = xmlStrcmp(node->name, XML "controller") == 0;
 	struct element *it = &elements[n_elements];
 	xmlNode *address = child(node, "address");
-	xmlChar *type = xmlGetProp(node, BAD_CAST "type");
-	xmlChar *model = xmlGetProp(node, BAD_CAST "model");
-	bool is = controller ? xmlStrcmp(type, BAD_CAST "pci") == 0 && address
-			     : xmlStrcmp(node->name, BAD_CAST "hostdev") == 0;
+	xmlChar *type = xmlGetProp(node, XML "type");
+	xmlChar *model = xmlGetProp(node, XML "model");
+	bool is = controller ? xmlStrcmp(type, XML "pci") == 0 && address : xmlStrcmp(node->name, XML "hostdev") == 0;
 
 	if (is) {
 		*it = (struct element){ .bridge = controller,

@@ -15,6 +15,8 @@
 #include "tests/unit/test_ctl_assert.h"
 #include "tests/unit/vm_host.h"
 
+#define XML (const xmlChar *)
+
 static struct wanted wanted;
 
 static int
@@ -75,7 +77,7 @@ static char *
 ask(xmlDoc *doc, const char *expression)
 {
 	xmlXPathContext *context = xmlXPathNewContext(doc);
-	xmlXPathObject *object = xmlXPathEvalExpression(BAD_CAST expression, context);
+	xmlXPathObject *object = xmlXPathEvalExpression(XML expression, context);
 	if (!object)
 		fail_msg("not XPath: %s", expression);
 	xmlChar *text = xmlXPathCastToString(object);
