@@ -381,6 +381,16 @@ agents_tick(struct agents *agents)
 	zlistx_destroy(&dead);
 }
 
+struct agents_counts
+agents_counts(const struct agents *agents)
+{
+	return (struct agents_counts){ .sessions = zhashx_size(agents->sessions),
+				       .strangers = agents->strangers.total,
+				       .garbage = agents->garbage.total,
+				       .impostors = agents->impostors.total,
+				       .floods = agents->floods.total };
+}
+
 struct agents *
 agents_new(struct wire *wire, struct fleet *fleet, const struct keyring *keyring, const Gdr__GdrdConfig *config,
 	   const struct turn *turn)

@@ -22,3 +22,13 @@ void agents_free(struct agents *agents);
 void agents_flush(struct agents *agents);
 /* Once a second: sessions that fell silent, and links of keys that were revoked. */
 void agents_tick(struct agents *agents);
+
+/* For metrics; messages since start. */
+struct agents_counts {
+	unsigned long sessions; /* Now. */
+	unsigned long strangers;
+	unsigned long garbage;
+	unsigned long impostors;
+	unsigned long floods;
+};
+struct agents_counts agents_counts(const struct agents *agents);

@@ -171,6 +171,24 @@ fleet_hosts(const struct fleet *fleet)
 	return fleet_size(fleet) - fleet->n_guests;
 }
 
+uint64_t
+fleet_version(const struct fleet *fleet)
+{
+	return fleet->version;
+}
+
+uint64_t
+fleet_started_ms(const struct fleet *fleet)
+{
+	return fleet->started_ms;
+}
+
+uint64_t
+fleet_removed_version(const struct fleet *fleet)
+{
+	return fleet->removed_version;
+}
+
 /* --- profiles -------------------------------------------------------------------------------------------- */
 
 static void
@@ -333,6 +351,7 @@ fleet_writing(struct fleet *fleet)
 {
 	if (fleet->failed.code)
 		return false;
+	fleet->wrote = true;
 	return store_begin(fleet->store, &fleet->failed) == 0;
 }
 
@@ -541,6 +560,7 @@ fleet_open(struct store *store, struct keyring *keyring, const Gdr__GdrdConfig *
 	fleet->keyring = keyring;
 	fleet->config = config;
 	fleet->started_ms = now_ms;
+	fleet->version = 1;
 	fleet->patient_since_ms = now_ms;
 	fleet->ticked_ms = now_ms;
 	fleet->nodes = zhashx_new();
@@ -606,9 +626,35 @@ reload(struct fleet *fleet)
 		node->noted_ms = was->noted_ms;
 		node->version = steal(&was->version);
 		node->wants_since_ms = was->wants_since_ms;
+		node->changed = was->changed;
 	}
+	fleet->removed_version = ++fleet->version; /* Whoever has seen nodes looks at all of them again. */
+	fleet->wrote = false;
 	zhashx_destroy(&old);
 	zhashx_purge(fleet->dropped);
+}
+
+/* After the commit: what operators see from now on. */
+static void
+new_version(struct fleet *fleet)
+{
+	bool changed = fleet->wrote;
+
+	for (size_t i = 0; i < fleet->n_touched && !changed; i++)
+		changed = fleet->touched[i]->news;
+	if (!changed)
+		return;
+	fleet->version++;
+	for (size_t i = 0; i < fleet->n_touched; i++) {
+		struct node *node = fleet->touched[i];
+
+		if (node->dirty || node->dirty_report || node->news)
+			node->changed = fleet->version;
+		node->dirty = node->dirty_report = node->news = false;
+	}
+	if (zhashx_size(fleet->dropped) > 0)
+		fleet->removed_version = fleet->version;
+	fleet->wrote = false;
 }
 
 int
@@ -633,8 +679,7 @@ fleet_commit(struct fleet *fleet, struct err *err)
 		reload(fleet);
 		return rc;
 	}
-	for (size_t i = 0; i < fleet->n_touched; i++)
-		fleet->touched[i]->dirty = fleet->touched[i]->dirty_report = false;
+	new_version(fleet);
 	fleet_rollouts_written(fleet);
 	if (zhashx_size(fleet->dropped) > 0)
 		zhashx_purge(fleet->dropped);

@@ -59,11 +59,13 @@ struct node {
 	bool cloned;
 	const char *rollout; /* That owns it: nobody else may give it a revision.  NULL: none. */
 	bool moving;         /* And moves it now. */
+	uint64_t changed;    /* fleet_version() when operators last saw it change. */
 	bool touched;        /* On the list of this turn; then one or more of: */
 	bool push;           /* its agent is to be sent Desired, */
 	bool acknowledge;    /* its agent is to be sent LeaseOk, */
 	bool dirty;          /* it is to be stored, */
 	bool dirty_report;
+	bool news; /* only what is in memory of it changed. */
 };
 
 int fleet_open(struct store *store, struct keyring *keyring, const Gdr__GdrdConfig *config, uint64_t now_ms,
@@ -82,6 +84,12 @@ struct node *fleet_first(struct fleet *fleet); /* In no order; ended by NULL. */
 struct node *fleet_next(struct fleet *fleet);
 size_t fleet_size(const struct fleet *fleet);
 size_t fleet_hosts(const struct fleet *fleet); /* Of them. */
+
+/* Rises with each commit that changed anything which operators see, beginning anew with gdrd. */
+uint64_t fleet_version(const struct fleet *fleet);
+uint64_t fleet_started_ms(const struct fleet *fleet);
+/* Nodes were removed at this version; 0: none was. */
+uint64_t fleet_removed_version(const struct fleet *fleet);
 
 /* Everything wanted of 'node'; the caller frees it. */
 Gdr__Desired *fleet_desired(struct fleet *fleet, const struct node *node);
@@ -139,6 +147,8 @@ void fleet_remember_answer(struct fleet *fleet, const char *key, int code, const
 
 /* --- queries: fill ask->answer -------------------------------------------------------------------------- */
 
+/* One node; the caller frees it.  'detail': with report and desired. */
+Gdr__NodeView *fleet_view(struct fleet *fleet, const struct node *node, uint64_t now_ms, bool detail);
 int fleet_query_nodes(struct fleet *fleet, const struct ask *ask, const Gdr__NodeQuery *query, struct err *err);
 int fleet_query_profiles(struct fleet *fleet, const struct ask *ask, const Gdr__ProfileQuery *query, struct err *err);
 int fleet_query_events(struct fleet *fleet, const struct ask *ask, const Gdr__EventQuery *query, struct err *err);

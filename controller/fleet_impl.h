@@ -39,6 +39,9 @@ struct fleet {
 	uint64_t stepped_ms; /* When rollouts last were. */
 	uint64_t news_ms;    /* Something was heard this turn of a node that is in one; 0: nothing. */
 	uint64_t started_ms;
+	uint64_t version; /* See fleet_version(). */
+	uint64_t removed_version;
+	bool wrote;                /* In this turn. */
 	uint64_t patient_since_ms; /* Nobody is lost before this and lost_after. */
 	uint64_t ticked_ms;
 	uint64_t trimmed_ms;   /* When old events were last dropped. */

@@ -194,6 +194,8 @@ fleet_cloned(struct fleet *fleet, struct node *node, const char *address, uint64
 	if (node->cloned)
 		return;
 	node->cloned = true;
+	fleet_touch(fleet, node);
+	node->news = true;
 	fleet_event(fleet, now_ms, "gdrd", "node.cloned", object, "its key also speaks from %s", address);
 	fleet_refresh(fleet, node, now_ms);
 }
@@ -346,6 +348,14 @@ grant(struct fleet *fleet, struct node *node, uint64_t now_ms)
 		    node->report->why ? node->report->why : "");
 }
 
+static void
+must_wait(struct fleet *fleet, struct node *node, const char *why)
+{
+	fleet_set_text(&node->wait_why, why);
+	fleet_touch(fleet, node);
+	node->news = true;
+}
+
 /* One row of the question to grant.c; 'values' holds the node's value of each limited label. */
 static struct grant_node
 candidate(const struct node *node, const Gdr__RebootLimits *limits, const char **values)
@@ -400,8 +410,8 @@ grant_reboots(struct fleet *fleet, uint64_t now_ms)
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].granted)
 			grant(fleet, nodes[i], now_ms);
-		else if (rows[i].wants)
-			fleet_set_text(&nodes[i]->wait_why, rows[i].why);
+		else if (rows[i].wants && !same(nodes[i]->wait_why, rows[i].why))
+			must_wait(fleet, nodes[i], rows[i].why);
 	}
 }
 

@@ -182,8 +182,8 @@ view_guest(const struct fleet *fleet, const struct node *guest, uint64_t now_ms)
 	return view;
 }
 
-static Gdr__NodeView *
-view_node(struct fleet *fleet, const struct node *node, uint64_t now_ms, bool detail)
+Gdr__NodeView *
+fleet_view(struct fleet *fleet, const struct node *node, uint64_t now_ms, bool detail)
 {
 	Gdr__NodeView *view = xcalloc(1, sizeof(*view));
 
@@ -270,9 +270,16 @@ fleet_query_nodes(struct fleet *fleet, const struct ask *ask, const Gdr__NodeQue
 	size_t n;
 	int rc = fleet_select(fleet, query->of, &nodes, &n, err);
 
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		if (fits_query(nodes[i], query, fleet_state(fleet, nodes[i], ask->now_ms, NULL, NULL)))
-			ADD(answer->nodes, answer->n_nodes, view_node(fleet, nodes[i], ask->now_ms, query->detail));
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		if ((query->after && strcmp(nodes[i]->name, query->after) <= 0) ||
+		    !fits_query(nodes[i], query, fleet_state(fleet, nodes[i], ask->now_ms, NULL, NULL)))
+			continue;
+		if (query->has_limit && answer->n_nodes >= query->limit) {
+			answer->next = answer->n_nodes ? xstrdup(answer->nodes[answer->n_nodes - 1]->name) : NULL;
+			break;
+		}
+		ADD(answer->nodes, answer->n_nodes, fleet_view(fleet, nodes[i], ask->now_ms, query->detail));
+	}
 	return rc;
 }
 
@@ -615,6 +622,6 @@ fleet_query_status(struct fleet *fleet, const struct ask *ask, const Gdr__Status
 	if (n > 0)
 		qsort(nodes, n, sizeof(struct node *), by_urgency);
 	for (size_t i = 0; i < n && i < ATTENTION_MAX && nodes[i]->state != GDR__NODE_STATE__NODE_READY; i++)
-		ADD(status->attention, status->n_attention, view_node(fleet, nodes[i], ask->now_ms, false));
+		ADD(status->attention, status->n_attention, fleet_view(fleet, nodes[i], ask->now_ms, false));
 	return 0;
 }

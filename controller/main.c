@@ -18,6 +18,7 @@
 #include "common/signals.h"
 #include "common/wire.h"
 #include "controller/agents.h"
+#include "controller/commits.h"
 #include "controller/enrol.h"
 #include "controller/fleet.h"
 #include "controller/hooks.h"
@@ -25,6 +26,7 @@
 #include "controller/operators.h"
 #include "controller/settings.h"
 #include "controller/store.h"
+#include "controller/web.h"
 #include "controller/zap.h"
 
 #define TICK_MS   1000
@@ -41,6 +43,8 @@ struct gdrd {
 	struct operators *operators;
 	struct enrol *enrol;
 	struct hooks *hooks;
+	struct web *web;
+	struct commits commits;
 	char *agents_at;
 	char *enrol_at;
 	zloop_t *loop;
@@ -57,8 +61,10 @@ end_turn(void *arg)
 {
 	struct gdrd *gdrd = arg;
 	struct err err = { 0 };
+	int64_t begun_us = zclock_usecs();
 	bool failed = fleet_commit(gdrd->fleet, &err) < 0;
 
+	commits_note(&gdrd->commits, zclock_usecs() - begun_us, failed);
 	if (failed)
 		log_burst(&gdrd->commit_failed, "%s: nothing of this turn was done; agents and operators ask again",
 			  err.msg);
@@ -188,6 +194,20 @@ open_sockets(struct gdrd *gdrd, struct err *err)
 	return 0;
 }
 
+/* After all that it shows. */
+static int
+open_web(struct gdrd *gdrd, struct err *err)
+{
+	const struct metrics_sources sources = {
+		.fleet = gdrd->fleet, .zap = gdrd->zap, .agents = gdrd->agents, .commits = &gdrd->commits
+	};
+	int rc = web_open(gdrd->settings->config, &sources, gdrd->operators, gdrd->loop, &gdrd->web, err);
+
+	if (rc == 0 && gdrd->web)
+		log_info("dashboard, REST and metrics at %s", web_url(gdrd->web));
+	return rc;
+}
+
 /* Without a user nobody could ever ask for one. */
 static int
 make_first_admin(struct gdrd *gdrd, struct err *err)
@@ -217,6 +237,7 @@ make_first_admin(struct gdrd *gdrd, struct err *err)
 static void
 close_all(struct gdrd *gdrd)
 {
+	web_close(gdrd->web);
 	agents_free(gdrd->agents);
 	operators_free(gdrd->operators);
 	enrol_free(gdrd->enrol);
@@ -245,6 +266,8 @@ run(struct gdrd_settings *settings)
 		rc = make_first_admin(&gdrd, &err);
 	if (rc == 0)
 		rc = open_sockets(&gdrd, &err);
+	if (rc == 0)
+		rc = open_web(&gdrd, &err);
 	if (rc == 0) {
 		(void)zloop_poller(gdrd.loop, &signals, on_signal, NULL);
 		(void)zloop_timer(gdrd.loop, TICK_MS, 0, on_tick, &gdrd);

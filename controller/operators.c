@@ -71,7 +71,7 @@ asks_for_pending(const Gdr__NodeQuery *query)
 
 	for (size_t i = 0; i < query->n_states; i++)
 		asked = asked || query->states[i] == GDR__NODE_STATE__NODE_PENDING;
-	return asked && !query->layer && !query->item &&
+	return asked && !query->layer && !query->item && !query->after &&
 	       (!query->of || (query->of->n_names == 0 && (!query->of->selector || !*query->of->selector)));
 }
 
@@ -517,6 +517,15 @@ handle(struct operators *operators, const struct principal *who, const Gdr__Requ
 	conclude(answer, rc, rc < 0 ? err.msg : NULL);
 	if (handler->changes && rc == 0 && request->idempotency_key && !ask.dry_run)
 		fleet_remember_answer(operators->fleet, request->idempotency_key, (int)answer->code, answer->message);
+}
+
+void
+operators_view(struct operators *operators, const char *name, const Gdr__Request *request, Gdr__Response *answer)
+{
+	auto_free char *copy = xstrdup(name);
+	const struct principal who = { .name = copy, .role = GDR__ROLE__ROLE_VIEWER };
+
+	handle(operators, &who, request, answer);
 }
 
 static uint8_t *

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "controller/turn.h"
+#include "proto/api.pb-c.h"
 #include "proto/config.pb-c.h"
 
 struct fleet;
@@ -30,6 +31,9 @@ void operators_free(struct operators *operators);
 /* The Response to one Request, packed; the caller frees it.  NULL: who asks is no operator (any more). */
 uint8_t *operators_answer(struct operators *operators, const struct wire_peer *peer, const void *asked,
 			  size_t asked_len, size_t *len);
+
+/* The answer to 'name', who is a viewer and asks in another way than by the socket: over HTTP. */
+void operators_view(struct operators *operators, const char *name, const Gdr__Request *request, Gdr__Response *answer);
 
 /* After a commit: the answers.  'failed' not NULL: the commit failed, and nothing of this turn was done. */
 void operators_flush(struct operators *operators, const char *failed);

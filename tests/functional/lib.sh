@@ -147,7 +147,7 @@ free_ports() {
 	local try p
 	for ((try = 0; try < 50; try++)); do
 		PORT=$((20000 + (RANDOM % 3000) * 4))
-		for p in $PORT $((PORT + 1)) $((PORT + 2)); do
+		for p in $PORT $((PORT + 1)) $((PORT + 2)) $((PORT + 3)); do
 			(: <"/dev/tcp/127.0.0.1/$p") 2>/dev/null && continue 2
 		done
 		return
@@ -163,6 +163,7 @@ state: $WORK/gdrd
 agents: tcp://127.0.0.1:$PORT
 operators: tcp://127.0.0.1:$((PORT + 1))
 enrol: tcp://127.0.0.1:$((PORT + 2))
+web: {listen: "127.0.0.1:$((PORT + 3))"}
 lease: 1s
 lost_after: 10s
 report_interval: 100ms

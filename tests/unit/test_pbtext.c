@@ -357,6 +357,10 @@ all_has_the_defaults(void **state)
 				      "  max: 10\n"
 				      "  deadline: 20m\n"
 				      "events_kept: 1000000\n"
+				      "web:\n"
+				      "  listen: \"127.0.0.1:7480\"\n"
+				      "  connections: 256\n"
+				      "  streams: 64\n"
 				      "hooks: /etc/gdrfleet/rollout-hooks\n"
 				      "hook_timeout: 5m\n"
 				      "hook_retry: 30s\n");

@@ -43,7 +43,7 @@ every_rule_names_a_field(void **state)
 		&gdr__link_rule__descriptor,      &gdr__link_match__descriptor,    &gdr__link_ring__descriptor,
 		&gdr__sysctl_spec__descriptor,    &gdr__rollout_check__descriptor, &gdr__window__descriptor,
 		&gdr__window_hours__descriptor,   &gdr__gpu_spec__descriptor,      &gdr__nccl_spec__descriptor,
-		&gdr__readiness_spec__descriptor,
+		&gdr__readiness_spec__descriptor, &gdr__web_config__descriptor,
 	};
 	static const char *const rules[][2] = {
 #define RULE(message, field, kind, min, max) { #message, #field },

@@ -1,0 +1,96 @@
+// words.js - how states, fixes and times are written and lettered, on every page the same.
+
+import { h } from './dom.js';
+
+// Order: those that need a person first.
+export const STATES = {
+  stuck: { letter: 'S', text: 'stuck', says: 'a person must act' },
+  lost: { letter: 'L', text: 'lost', says: 'its agent is silent' },
+  drifted: { letter: 'D', text: 'drifted', says: 'audit mode, and something differs' },
+  pending: { letter: 'P', text: 'pending', says: 'an unknown key waits to be accepted' },
+  unassigned: { letter: 'U', text: 'unassigned', says: 'no profile' },
+  new: { letter: 'N', text: 'new', says: 'has never connected' },
+  held: { letter: 'H', text: 'held', says: 'nothing new is done' },
+  'wants-reboot': { letter: 'W', text: 'wants reboot', says: 'waits for a grant' },
+  rebooting: { letter: 'B', text: 'rebooting', says: 'granted, not back yet' },
+  converging: { letter: 'C', text: 'converging', says: 'at work' },
+  ready: { letter: 'R', text: 'ready', says: 'as wanted' },
+};
+export const PERSON = ['stuck', 'lost', 'drifted', 'pending', 'unassigned', 'new'];
+
+export const FIXES = {
+  none: { letter: '✓', text: 'right', says: 'it is as wanted' },
+  live: { letter: 'L', text: 'live', says: 'can be put right now' },
+  stage: { letter: 'T', text: 'stage', says: 'can be staged for the next boot' },
+  boot: { letter: 'B', text: 'boot', says: 'staged: only the reboot is missing' },
+  manual: { letter: 'M', text: 'manual', says: 'a person must act' },
+  failed: { letter: '!', text: 'failed', says: 'the layer could not look' },
+};
+
+export function badge(state) {
+  const known = STATES[state] ?? { letter: '?', text: state, says: '' };
+  return h('span', { class: `badge s-${state}`, title: known.says }, h('b', { 'aria-hidden': 'true' }, known.letter), known.text);
+}
+
+export function fixBadge(fix) {
+  const known = FIXES[fix] ?? { text: fix, says: '' };
+  return h('span', { class: `badge f-${fix}`, title: known.says }, h('b', { 'aria-hidden': 'true' }, known.letter), known.text);
+}
+
+// A layer's cell: its worst fix.
+export function layerFix(layer) {
+  if (!layer) return undefined;
+  return layer.failed ? 'failed' : layer.worst ?? 'none';
+}
+
+export function cell(layer) {
+  const fix = layerFix(layer);
+  if (!fix) return h('span', { class: 'cell f-absent', title: 'not managed' }, '–');
+  const text = layer.wrong ? `${layer.name}: ${layer.wrong} ${FIXES[fix].text}` : `${layer.name}: ${FIXES[fix].text}`;
+  return h('span', { class: `cell f-${fix}`, title: text, 'aria-label': text, role: 'img' }, FIXES[fix].letter);
+}
+
+export function duration(ms) {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+}
+
+export function ago(ms) {
+  if (!ms) return h('span', { class: 'quiet' }, 'never');
+  const date = new Date(ms);
+  return h('time', { datetime: date.toISOString(), title: date.toLocaleString() }, `${duration(Date.now() - ms)} ago`);
+}
+
+export function clock(ms) {
+  const date = new Date(ms);
+  return h('time', { datetime: date.toISOString(), title: date.toLocaleString() },
+    date.toLocaleString(undefined, { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' }));
+}
+
+export function nodeLink(name) {
+  return h('a', { href: `#/nodes/${encodeURIComponent(name)}` }, name);
+}
+
+// "node/n1" and "rollout/x" as links, the rest as text.
+export function objectLink(object) {
+  const [kind, ...rest] = (object ?? '').split('/');
+  const name = rest.join('/');
+  if (kind === 'node' && name) return nodeLink(name);
+  if (kind === 'rollout' && name) return h('a', { href: `#/rollouts/${encodeURIComponent(name)}` }, name);
+  return object ?? '';
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true });
+export const byNature = collator.compare;
+
+export function command(text) {
+  return h('code', { class: 'command' }, text);
+}
+
+// Text with `commands` in it.
+export function prose(text) {
+  return (text ?? '').split('`').map((part, i) => (i % 2 ? command(part) : part));
+}

@@ -1,0 +1,30 @@
+#pragma once
+
+/* http.h - the only door to libmicrohttpd: connections, in gdrd's own loop, none of which can keep the agents waiting.
+ *
+ * A connection has seconds for a whole request and for taking its answer, and is cut then; headers, connections and
+ * streams are limited; and of each second only a part is spent on answers, after which "503, come back in a second" is
+ * the answer. */
+
+#include <czmq.h>
+
+#include "proto/config.pb-c.h"
+
+struct err;
+struct http;
+struct site;
+
+#define HTTP_CLASSES 6 /* 2xx is at 2. */
+
+struct http_counts {
+	unsigned long answers[HTTP_CLASSES];
+	unsigned connections;
+	unsigned streams;
+	unsigned long cut;
+};
+
+/* Serves 'site' on the listening socket 'fd', which it takes; 'certificate' and 'key' (PEM) may be NULL.  Counts go to
+ * '*counts'. */
+int http_open(const Gdr__WebConfig *config, int fd, const char *certificate, const char *key, struct site *site,
+	      zloop_t *loop, struct http_counts *counts, struct http **out, struct err *err);
+void http_close(struct http *http);
