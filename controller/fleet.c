@@ -11,6 +11,7 @@
 #include "common/utf8.h"
 #include "controller/fleet_guest.h"
 #include "controller/fleet_impl.h"
+#include "controller/fleet_query.h"
 #include "controller/keyring.h"
 #include "controller/store.h"
 

@@ -85,12 +85,6 @@ struct node *fleet_next(struct fleet *fleet);
 size_t fleet_size(const struct fleet *fleet);
 size_t fleet_hosts(const struct fleet *fleet); /* Of them. */
 
-/* Rises with each commit that changed anything which operators see, beginning anew with gdrd. */
-uint64_t fleet_version(const struct fleet *fleet);
-uint64_t fleet_started_ms(const struct fleet *fleet);
-/* Nodes were removed at this version; 0: none was. */
-uint64_t fleet_removed_version(const struct fleet *fleet);
-
 /* Everything wanted of 'node'; the caller frees it. */
 Gdr__Desired *fleet_desired(struct fleet *fleet, const struct node *node);
 
@@ -144,17 +138,3 @@ int fleet_note(struct fleet *fleet, const struct ask *ask, const char *kind, con
 /* A change that was asked for with this idempotency key before: its code and message; else -1. */
 int fleet_answered(struct fleet *fleet, const char *key, char **message);
 void fleet_remember_answer(struct fleet *fleet, const char *key, int code, const char *message);
-
-/* --- queries: fill ask->answer -------------------------------------------------------------------------- */
-
-/* One node; the caller frees it.  'detail': with report and desired. */
-Gdr__NodeView *fleet_view(struct fleet *fleet, const struct node *node, uint64_t now_ms, bool detail);
-int fleet_query_nodes(struct fleet *fleet, const struct ask *ask, const Gdr__NodeQuery *query, struct err *err);
-int fleet_query_profiles(struct fleet *fleet, const struct ask *ask, const Gdr__ProfileQuery *query, struct err *err);
-int fleet_query_events(struct fleet *fleet, const struct ask *ask, const Gdr__EventQuery *query, struct err *err);
-int fleet_query_drift(struct fleet *fleet, const struct ask *ask, const Gdr__DriftQuery *query, struct err *err);
-int fleet_query_status(struct fleet *fleet, const struct ask *ask, const Gdr__StatusQuery *query, struct err *err);
-int fleet_query_rollouts(struct fleet *fleet, const struct ask *ask, const Gdr__RolloutQuery *query, struct err *err);
-int fleet_query_windows(struct fleet *fleet, const struct ask *ask, const Gdr__WindowQuery *query, struct err *err);
-int fleet_query_vms(struct fleet *fleet, const struct ask *ask, const Gdr__VmQuery *query, struct err *err);
-int fleet_export(struct fleet *fleet, const struct ask *ask, const Gdr__Export *export, struct err *err);

@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "controller/fleet_impl.h"
+#include "controller/fleet_query.h"
 #include "controller/selector.h"
 #include "controller/store.h"
 

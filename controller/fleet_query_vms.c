@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "common/pb.h"
 #include "controller/fleet_impl.h"
+#include "controller/fleet_query.h"
 #include "controller/vmpair.h"
 
 static void

@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/pbtext.h"
 #include "controller/fleet_impl.h"
+#include "controller/fleet_query.h"
 #include "controller/rollout.h"
 #include "controller/store.h"
 

@@ -8,6 +8,7 @@
 #include "common/pb.h"
 #include "common/pbtext.h"
 #include "controller/fleet_impl.h"
+#include "controller/fleet_query.h"
 #include "controller/rollout.h"
 #include "controller/selector.h"
 #include "controller/store.h"

@@ -6,7 +6,7 @@
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
-#include "controller/fleet.h"
+#include "controller/fleet_query.h"
 
 struct row {
 	char *name;

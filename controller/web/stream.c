@@ -6,7 +6,7 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
-#include "controller/fleet.h"
+#include "controller/fleet_query.h"
 #include "controller/web/api.h"
 #include "controller/web/rows.h"
 

@@ -5,6 +5,7 @@
 
 #include "common/mem.h"
 #include "common/pbtext.h"
+#include "controller/fleet_query.h"
 #include "controller/rollout.h"
 
 #define NS(name) GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_##name
