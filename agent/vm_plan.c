@@ -26,10 +26,18 @@ name_of(const char *template, const char *node)
 bool
 vm_address_read(const char *text, struct vm_address *out)
 {
-	int end = 0;
+	static const char ends[] = "::.";
+	unsigned part[4];
+	char *end;
 
-	return sscanf(text, "%x:%x:%x.%x%n", &out->domain, &out->bus, &out->slot, &out->function, &end) == 4 &&
-	       text[end] == '\0';
+	for (size_t i = 0; i < 4; i++) {
+		part[i] = (unsigned)strtoul(text, &end, 16);
+		if (end == text || *end != ends[i])
+			return false;
+		text = end + 1;
+	}
+	*out = (struct vm_address){ part[0], part[1], part[2], part[3] };
+	return true;
 }
 
 char *

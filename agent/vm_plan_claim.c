@@ -31,12 +31,12 @@ owner_of(const struct vm_host *host, const struct vm_plan *plan, const char *add
 }
 
 static struct vm_device *
-add_device(struct vm_plan *plan, const Gdr__PciDevice *seen, char *address)
+add_device(struct vm_plan *plan, const Gdr__PciDevice *seen, const char *address)
 {
 	plan->devices = xrealloc(plan->devices, plan->n_devices + 1, sizeof(*plan->devices));
 	struct vm_device *device = &plan->devices[plan->n_devices++];
 
-	*device = (struct vm_device){ .host = address, .kind = seen->kind, .seen = seen };
+	*device = (struct vm_device){ .host = xstrdup(address), .kind = seen->kind, .seen = seen };
 	return device;
 }
 
@@ -76,7 +76,7 @@ claim_kind(const struct vm_host *host, struct vm_plan *plan, Gdr__PciDevice__Kin
 	uint32_t have = 0;
 
 	while (have < want && (device = next_of(host, plan, kind))) {
-		(void)add_device(plan, device, xstrdup(device->address));
+		(void)add_device(plan, device, device->address);
 		have++;
 	}
 	if (want == RULES_WORD && have == 0 && kind == GDR__PCI_DEVICE__KIND__GPU)
@@ -115,7 +115,7 @@ claim_address(const struct vm_host *host, struct vm_plan *plan, const char *addr
 			       address);
 	if (device->physfn)
 		return err_set(err, -EINVAL, "%s is a virtual function: nic_vfs gives those", address);
-	(void)add_device(plan, device, xstrdup(device->address));
+	(void)add_device(plan, device, device->address);
 	return 0;
 }
 
@@ -170,7 +170,7 @@ claim_vfs_of(const struct vm_host *host, struct vm_plan *plan, const Gdr__PciDev
 		return err_set(err, -ENOSPC, "%u virtual functions of %s are wanted in all; it has %u%s", end,
 			       pf->address, pf->max_vfs, pf->max_vfs ? "" : " (is SR-IOV off?)");
 	for (unsigned n = first; n < end; n++) {
-		char *address = vf_address(pf, n);
+		auto_free char *address = vf_address(pf, n);
 		if (!address)
 			return err_set(err, -EINVAL, "%s does not say where its virtual function %u will be",
 				       pf->address, n);

@@ -84,23 +84,25 @@ store_number(const ProtobufCFieldDescriptor *field, uint64_t value, void *out)
 }
 
 static int
+expected_number(const struct rule *rule, const struct pbtext_scalar *scalar, struct err *err)
+{
+	const char *word = rules_word(rule);
+	auto_free char *what = word ? xasprintf("a number or %s", word) : xstrdup("a number");
+
+	return expected(scalar, what, err);
+}
+
+static int
 read_integer(const ProtobufCFieldDescriptor *field, const struct rule *rule, const struct pbtext_scalar *scalar,
 	     void *out, struct err *err)
 {
 	struct range range = range_of(field);
 	const char *text = scalar->text;
 	bool negative = text && *text == '-';
-	const char *word = rules_word(rule);
 	uint64_t value;
 
-	if (word && text && strcmp(text, word) == 0) {
-		store_number(field, RULES_WORD, out);
-		return 0;
-	}
-	if (!text || scalar->quoted || !parse_digits(text + negative, &value)) {
-		auto_free char *what = word ? xasprintf("a number or %s", word) : xstrdup("a number");
-		return expected(scalar, what, err);
-	}
+	if (!text || scalar->quoted || !parse_digits(text + negative, &value))
+		return expected_number(rule, scalar, err);
 	if (errno == ERANGE)
 		return err_set(err, -ERANGE, "%.60s is too large", text);
 	if (!negative && rules_check_number(rule, value, err) < 0)
@@ -233,5 +235,9 @@ pbtext_scalar_read(const ProtobufCMessageDescriptor *type, const ProtobufCFieldD
 	}
 	if (rule && (rule->kind == RULE_BYTES || rule->kind == RULE_DURATION))
 		return read_units(field, rule, scalar, out, err);
+	if (rules_word(rule) && scalar->text && strcmp(scalar->text, rules_word(rule)) == 0) {
+		store_number(field, RULES_WORD, out);
+		return 0;
+	}
 	return read_integer(field, rule, scalar, out, err);
 }
