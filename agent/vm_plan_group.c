@@ -164,6 +164,7 @@ vm_plan_group(const struct vm_host *host, struct vm_plan *plan, struct err *err)
 			vm_plan_note(plan, "%s: its NUMA node is not known; it is with cell 0", device->host);
 	}
 	sort_groups(plan);
-	qsort(plan->devices, plan->n_devices, sizeof(*plan->devices), by_group);
+	if (plan->n_devices)
+		qsort(plan->devices, plan->n_devices, sizeof(*plan->devices), by_group);
 	return 0;
 }
