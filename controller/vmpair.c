@@ -172,7 +172,7 @@ vmpair_why(const struct vmpair *pair)
 	if (pair->host >= pair->guest)
 		return NULL;
 	if (same_group(pair))
-		return xstrdup("i440fx has no switches: only a topology file tells NCCL that the two are near");
+		return xstrdup("i440fx has no switches: NCCL needs the topology file");
 	if (pair->gpu->cell != pair->nic->cell)
 		return xasprintf("the definition puts them into different cells, %u and %u", pair->gpu->cell,
 				 pair->nic->cell);

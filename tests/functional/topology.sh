@@ -70,4 +70,26 @@ expect 0 "$BIN/gdrctl" topology lint "$WORK/template.xml"
 [ "$(grep -vc 'warning W15' <<<"$OUT")" -eq 0 ] || broken 'something else is wrong with it'
 expect 1 "$BIN/gdr-agent" --root "$WORK/host" nccl-topology b --profile "$WORK/vm.yaml"
 complains 'no VM called b'
+note 'what the fleet shows of its VMs'
+gdrd_up
+host_up n1
+# placed MACHINE: the node is to have such a VM, and tells of it.
+placed() {
+	template "$1"
+	printf -- '---\nkind: Node\nname: n1\nprofile: vm\n' >>"$WORK/vm.yaml"
+	expect 0 ctl apply -f "$WORK/vm.yaml"
+	within 20 vm_is "$1"
+	expect 0 ctl vm show n1/a
+}
+vm_is() {
+	ctl vm list n1 | grep -qE "^n1 +a .* $1 +8 +8$"
+}
+placed q35
+[ "$(grep -cE '^  0000:.* PIX +PIX +-$' <<<"$OUT")" -eq 16 ] || broken 'not every GPU has its two NICs near'
+says '^  and 48 far apart'
+says '^  gpu +0000:3d:00.0 +0000:ca:00.0 +0 +0000:3b:00.0'
+placed i440fx
+[ "$(grep -cE '^  0000:.* PIX +PHB +i440fx has no switches' <<<"$OUT")" -eq 16 ] || broken 'it does not say what was lost'
+expect 1 ctl vm show n1/b
+complains "there is no VM 'b' there"
 note 'done'

@@ -82,7 +82,7 @@ what_was_lost_says_where(void **state)
 {
 	(void)state;
 	assert_pairs("machine: i440fx\ndevices:\n" GPU48("0", "a") VF3F("0", "a"), true,
-		     "48-3f PIX/PHB i440fx has no switches: only a topology file tells NCCL that the two are near\n");
+		     "48-3f PIX/PHB i440fx has no switches: NCCL needs the topology file\n");
 	assert_pairs("machine: q35\ndevices:\n" GPU48("0", "a") VF3F("0", "b"), true,
 		     "48-3f PIX/PHB the definition puts them below different switches, a and b\n");
 	assert_pairs("machine: q35\ndevices:\n" GPU48("0", "a") VF3F("1", "''"), true,
