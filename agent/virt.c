@@ -15,7 +15,7 @@
 #include "common/pb.h"
 
 #define LIBRARY     "libvirt.so.0"
-#define LOOK_MS     20000U /* Or tool_timeout, if that is less. */
+#define LOOK_MS     20000U  /* Or tool_timeout, if that is less. */
 #define CHANGE_MS   120000U /* A first start probes QEMU, and pins hundreds of GiB. */
 #define STOP_MARGIN 10000U
 #define ASK_MS      200U
