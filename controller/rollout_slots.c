@@ -80,17 +80,16 @@ mark(struct slots *slots, const struct step *step, size_t i)
 static void
 add_limit(struct slots *slots, const char *label, uint32_t max, const char *of)
 {
-	struct limit *limit = slots->limits;
+	size_t i = 0;
 
-	while (limit < slots->limits + slots->n && strcmp(limit->label, label) != 0)
-		limit++;
-	if (limit == slots->limits + slots->n) {
-		slots->limits = xrealloc(slots->limits, slots->n + 1, sizeof(*slots->limits));
-		limit = &slots->limits[slots->n++];
-		*limit = (struct limit){ .label = label, .max = max, .of = of };
-	} else if (max < limit->max) {
-		limit->max = max;
-		limit->of = of;
+	while (i < slots->n && strcmp(slots->limits[i].label, label) != 0)
+		i++;
+	if (i == slots->n) {
+		slots->limits = xrealloc(slots->limits, ++slots->n, sizeof(*slots->limits));
+		slots->limits[i] = (struct limit){ .label = label, .max = max, .of = of };
+	} else if (max < slots->limits[i].max) {
+		slots->limits[i].max = max;
+		slots->limits[i].of = of;
 	}
 }
 

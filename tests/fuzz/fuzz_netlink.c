@@ -26,6 +26,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    !memchr(links[i].kind, '\0', sizeof(links[i].kind)))
 			abort();
 	netlink_read_rings(copy, size, links, n);
-	auto_free char *credential = credential_in_smbios(copy, size);
+	free(credential_in_smbios(copy, size));
 	return 0;
 }

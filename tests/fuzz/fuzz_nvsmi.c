@@ -14,12 +14,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_free char *text = xasprintf("%.*s", (int)size, (const char *)data);
 	auto_free char *reason = NULL;
-	auto_free char *query = nvsmi_query(text);
 	struct nvsmi_gpus gpus;
 	struct nvsmi_pairs pairs;
 	struct err err;
 	unsigned inactive;
 
+	free(nvsmi_query(text));
 	(void)nvsmi_parse_gpus(text, &gpus, &err);
 	for (size_t i = 0; i < gpus.n; i++)
 		for (int k = 0; k < NVSMI_FIELDS; k++)
