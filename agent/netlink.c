@@ -53,11 +53,11 @@ text(const struct nlattr *attribute, char *out, size_t size)
 			       mnl_attr_get_str(attribute));
 }
 
-/* An empty answer has no text at all. */
+/* An empty answer has no text at all; and libmnl takes a length beyond INT_MAX for a negative one, which fits. */
 static bool
 is_whole(const struct nlmsghdr *message, int left)
 {
-	return message && mnl_nlmsg_ok(message, left);
+	return message && mnl_nlmsg_ok(message, left) && message->nlmsg_len <= (uint32_t)left;
 }
 
 /* --- what answers say ---------------------------------------------------------------------------------------- */
