@@ -117,6 +117,34 @@ is_above(const struct nccltopo_node *node, const struct nccltopo_node *below)
 	return below != NULL;
 }
 
+static unsigned long
+id_of(const struct nccltopo_node *pci, const char *attr)
+{
+	const char *text = nccltopo_get(pci, attr);
+
+	return text ? strtoul(text, NULL, 0) : 0;
+}
+
+/* Broadcom's switches show a second level that is none.  NCCL knows them by their ids, generation 4 and 5, and takes
+ * such a bridge below another for one with it. */
+static bool
+is_one_switch(const struct nccltopo_node *upper, const struct nccltopo_node *lower)
+{
+	unsigned long device = id_of(upper, "device");
+	unsigned long sub_upper = id_of(upper, "subsystem_device") & 0xf000;
+	unsigned long sub_lower = id_of(lower, "subsystem_device") & 0xf000;
+
+	for (int i = 0; i < 2; i++) {
+		const struct nccltopo_node *pci = i == 0 ? upper : lower;
+
+		if (id_of(pci, "vendor") != 0x1000 || id_of(pci, "subsystem_vendor") != 0x1000 ||
+		    id_of(pci, "device") != device)
+			return false;
+	}
+	return (device == 0xc010 && sub_upper == 0xa000 && sub_lower == 0xa000) ||
+	       (device == 0xc030 && sub_upper == 0 && sub_lower == 0x1000);
+}
+
 /* Bridges from 'node' up to where 'above' is the parent. */
 static size_t
 hops(const struct nccltopo_node *node, const struct nccltopo_node *above)
@@ -124,7 +152,7 @@ hops(const struct nccltopo_node *node, const struct nccltopo_node *above)
 	size_t n = 0;
 
 	for (; node->parent != above; node = node->parent)
-		n += strcmp(node->parent->name, "pci") == 0;
+		n += strcmp(node->parent->name, "pci") == 0 && !is_one_switch(node->parent->parent, node->parent);
 	return n;
 }
 

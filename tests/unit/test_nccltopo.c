@@ -219,6 +219,36 @@ distances_are_as_nccl_counts(void **state)
 	nccltopo_free(root);
 }
 
+/* Of one GPU and one NIC, the NIC below a bridge more. */
+static enum nccltopo_distance
+over_two(const char *upper, const char *lower)
+{
+	auto_free char *text = xasprintf("<system version=\"1\"><cpu numaid=\"0\"><pci busid=\"0000:01:00.0\" %s>"
+					 "<pci busid=\"0000:02:00.0\"/><pci busid=\"0000:03:00.0\" %s>"
+					 "<pci busid=\"0000:04:00.0\"/></pci></pci></cpu></system>",
+					 upper, lower);
+	struct nccltopo_node *root = read_text(text);
+	enum nccltopo_distance distance = nccltopo_distance(nccltopo_find_pci(root, "0000:02:00.0"),
+							    nccltopo_find_pci(root, "0000:04:00.0"));
+
+	nccltopo_free(root);
+	return distance;
+}
+
+static void
+a_switch_of_two_levels_may_be_one(void **state)
+{
+#define BROADCOM(device, sub) \
+	"vendor=\"0x1000\" device=\"" device "\" subsystem_vendor=\"0x1000\" subsystem_device=\"" sub "\""
+	(void)state;
+	assert_int_equal(over_two("", ""), NCCLTOPO_PXB);
+	assert_int_equal(over_two(BROADCOM("0xc010", "0xa096"), BROADCOM("0xc010", "0xa096")), NCCLTOPO_PIX);
+	assert_int_equal(over_two(BROADCOM("0xc030", "0x0144"), BROADCOM("0xc030", "0x1144")), NCCLTOPO_PIX);
+	assert_int_equal(over_two(BROADCOM("0xc030", "0x1144"), BROADCOM("0xc030", "0x1144")), NCCLTOPO_PXB);
+	assert_int_equal(over_two(BROADCOM("0xc010", "0xa096"), BROADCOM("0xc030", "0xa096")), NCCLTOPO_PXB);
+	assert_int_equal(over_two(BROADCOM("0xc010", "0xa096"), ""), NCCLTOPO_PXB);
+}
+
 /* Two components up a step: a switch's two ports are one node, a root port none. */
 static void
 sysfs_is_climbed_as_nccl_climbs(void **state)
@@ -308,6 +338,7 @@ main(void)
 		cmocka_unit_test(what_is_ignored_is_not_written),
 		cmocka_unit_test(trees_are_built_and_changed),
 		cmocka_unit_test(distances_are_as_nccl_counts),
+		cmocka_unit_test(a_switch_of_two_levels_may_be_one),
 		cmocka_unit_test(sysfs_is_climbed_as_nccl_climbs),
 		cmocka_unit_test(versions_are_read),
 		cmocka_unit_test(links_are_as_nccl_counts),
