@@ -19,19 +19,25 @@
 /* --- what is found ------------------------------------------------------------------------------------------- */
 
 bool
+nccl_env_beside(const Gdr__Inventory *inventory, const char *a, const char *b)
+{
+	const Gdr__PciDevice *one = inventory_device(inventory, a);
+	const Gdr__PciDevice *other = inventory_device(inventory, b);
+
+	if (!one || !other)
+		return false;
+	if (one->switch_group && other->switch_group)
+		return strcmp(one->switch_group, other->switch_group) == 0;
+	return strncmp(a, b, strcspn(a, ".") - 2) == 0; /* "0000:dd:" */
+}
+
+bool
 nccl_env_near_gpu(const Gdr__Inventory *inventory, const char *address)
 {
-	const Gdr__PciDevice *device = inventory_device(inventory, address);
-	size_t bus = strcspn(address, ".") - 2; /* "0000:dd:" */
-
-	for (size_t i = 0; device && i < inventory->n_pci; i++) {
-		const Gdr__PciDevice *gpu = inventory->pci[i];
-		if (gpu->kind != GDR__PCI_DEVICE__KIND__GPU)
-			continue;
-		if (device->switch_group && gpu->switch_group ? strcmp(device->switch_group, gpu->switch_group) == 0
-							      : strncmp(device->address, gpu->address, bus) == 0)
+	for (size_t i = 0; i < inventory->n_pci; i++)
+		if (inventory->pci[i]->kind == GDR__PCI_DEVICE__KIND__GPU &&
+		    nccl_env_beside(inventory, address, inventory->pci[i]->address))
 			return true;
-	}
 	return false;
 }
 

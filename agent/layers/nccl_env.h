@@ -34,5 +34,7 @@ void nccl_env_print_conf(const struct nccl_env *env, struct buf *out);
 /* "export NAME='VALUE'" for a job's shell: all of it, CUDA's as well. */
 void nccl_env_print_shell(const struct nccl_env *env, struct buf *out);
 
-/* True if the device shares an emulated switch, or a conventional bus, with a GPU. */
+/* True if both share an emulated switch, or a conventional bus. */
+bool nccl_env_beside(const Gdr__Inventory *inventory, const char *a, const char *b);
+/* True if some GPU is beside it. */
 bool nccl_env_near_gpu(const Gdr__Inventory *inventory, const char *address);

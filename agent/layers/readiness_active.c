@@ -1,0 +1,337 @@
+/* readiness_active.c - R22 to R25: what only a measurement tells.
+ *
+ * Each leaves a note, /run/gdrfleet/active/R22: when, state, what was measured, what it was before that, and a line about it.
+ * The checks judge by the note; it is made when the profile's 'active' says so, or by gdr-guest check --active. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/host.h"
+#include "agent/layers/readiness.h"
+#include "agent/nccltests.h"
+#include "common/buf.h"
+#include "common/mem.h"
+
+#define NOTES       READY_FOLDER "/active"
+#define MEASURE_MS  600000U
+#define INTERVAL_MS 86400000U
+#define DAY_FORMAT  "%Y-%m-%d %H:%M UTC"
+
+/* One large size: what is larger than any cache, and where busbw has levelled off. */
+#define SIZE "4G"
+
+struct note {
+	time_t when;
+	enum ready_state state;
+	double value;
+	double before; /* Negative: none. */
+	char text[160];
+};
+
+/* --- notes ---------------------------------------------------------------------------------------------------------- */
+
+static bool
+read_note(struct host *host, const char *id, struct note *out)
+{
+	auto_free char *path = xasprintf(NOTES "/%s", id);
+	auto_free char *text = NULL;
+	struct err ignored;
+	long long when;
+	int state;
+
+	*out = (struct note){ .before = -1 };
+	(void)host_read(host, path, &text, NULL, &ignored);
+	if (!text ||
+	    sscanf(text, "%lld %d %lf %lf %159[^\n]", &when, &state, &out->value, &out->before, out->text) < 4 ||
+	    state < READY_UNKNOWN || state > READY_FAIL)
+		return false;
+	out->when = (time_t)when;
+	out->state = (enum ready_state)state;
+	return true;
+}
+
+static int
+write_note(struct host *host, const char *id, enum ready_state state, double value, const char *text, struct err *err)
+{
+	auto_free char *path = xasprintf(NOTES "/%s", id);
+	struct note old;
+	bool had = read_note(host, id, &old);
+	auto_free char *line = xasprintf("%lld %d %.2f %.2f %.*s\n", (long long)time(NULL), (int)state, value,
+					 had && old.state != READY_UNKNOWN ? old.value : -1, (int)strcspn(text, "\n"),
+					 text);
+
+	return host_replace(host, path, line, 0644, err);
+}
+
+/* --- judging ---------------------------------------------------------------------------------------------------------- */
+
+static bool
+is_due(const struct ready_look *look, const struct note *note)
+{
+	const Gdr__ReadinessSpec *wants = look->wants;
+	uint32_t interval = wants->has_active_interval ? wants->active_interval : INTERVAL_MS;
+	struct err ignored;
+
+	if (wants->active == GDR__ACTIVE__ACTIVE_NOW)
+		return note->when < time(NULL) - 60; /* Once: what was just measured is not measured again. */
+	return wants->active == GDR__ACTIVE__ACTIVE_WHEN_IDLE && (time(NULL) - note->when) * 1000 >= (time_t)interval &&
+	       !look->no_gpus.code && gpus_processes(look->machine->host, GPUS_TIMEOUT_MS, &ignored) == 0;
+}
+
+static char *
+when_text(time_t when)
+{
+	char text[32];
+	struct tm tm;
+
+	(void)gmtime_r(&when, &tm);
+	(void)strftime(text, sizeof(text), DAY_FORMAT, &tm);
+	return xstrdup(text);
+}
+
+/* By the note against 'min'; 0: the tool's own word counts. */
+static void
+judge(const struct ready_look *look, const char *id, bool wanted, unsigned min, const char *unit,
+      struct ready_finding *out)
+{
+	auto_free char *expected = min ? xasprintf("%u %s", min, unit) : xstrdup("pass");
+	struct note note;
+
+	if (!wanted) {
+		ready_set(out, READY_SKIPPED, "-", "the profile asks for none of it");
+		return;
+	}
+	bool had = read_note(look->machine->host, id, &note);
+	out->due = look->wants->has_active && is_due(look, &note);
+	if (!had) {
+		ready_set(out, READY_SKIPPED, expected, "not measured yet: gdr-guest check --active");
+		return;
+	}
+	auto_free char *when = when_text(note.when);
+	free(out->evidence);
+	out->evidence = note.before >= 0 && min ? xasprintf("measured %s; before that %.1f %s", when, note.before, unit)
+						: xasprintf("measured %s", when);
+	if (note.state == READY_UNKNOWN || min == 0)
+		ready_set(out, note.state, expected, "%s", *note.text ? note.text : "no reason");
+	else
+		ready_set(out, note.state == READY_PASS && note.value >= min ? READY_PASS : READY_FAIL, expected,
+			  "%.1f %s%s%s", note.value, unit, *note.text ? ", " : "", note.text);
+}
+
+static void
+judge_node(const struct ready_look *look, struct ready_finding *out)
+{
+	judge(look, "R22", look->wants->has_min_busbw, look->wants->min_busbw, "GB/s", out);
+}
+
+static void
+judge_ib(const struct ready_look *look, struct ready_finding *out)
+{
+	judge(look, "R23", look->wants->has_min_ib_bw, look->wants->min_ib_bw, "Gb/s", out);
+}
+
+static void
+judge_peers(const struct ready_look *look, struct ready_finding *out)
+{
+	judge(look, "R24", look->wants->has_min_node_busbw && look->wants->n_peers, look->wants->min_node_busbw, "GB/s",
+	      out);
+}
+
+/* dcgmi is asked where it is and something is measured at all. */
+static void
+judge_dcgmi(const struct ready_look *look, struct ready_finding *out)
+{
+	auto_free char *tool = host_tool(look->machine->host, "dcgmi");
+
+	judge(look, "R25", tool && look->wants->has_active, 0, "", out);
+}
+
+/* --- measuring -------------------------------------------------------------------------------------------------------- */
+
+/* Runs a tool and notes what kept it from measuring; true: 'result' is of one that ran. */
+static bool
+ran(struct host *host, const char *id, const char *const argv[], struct host_result *result, int *rc, struct err *err)
+{
+	struct err own = { 0 };
+	int ran = host_run(host, argv, MEASURE_MS, result, &own);
+	const char *text = ran < 0 ? own.msg : "it did not end in ten minutes";
+
+	if (ran == 0 && !result->timed_out)
+		return true;
+	*rc = write_note(host, id, READY_UNKNOWN, 0, text, err);
+	return false;
+}
+
+static int
+note_busbw(struct host *host, const char *id, const char *const argv[], struct err *err)
+{
+	struct host_result result = { 0 };
+	struct nccltests tests;
+	struct err own = { 0 };
+	int rc = 0;
+
+	if (!ran(host, id, argv, &result, &rc, err)) {
+		host_result_free(&result);
+		return rc;
+	}
+	auto_free char *status = xasprintf("exit status %d", result.status);
+	if (nccltests_parse(result.out, &tests, &own) < 0)
+		rc = write_note(host, id, READY_UNKNOWN, 0, result.status ? status : own.msg, err);
+	else if (tests.wrong || tests.failed || result.status)
+		rc = write_note(host, id, READY_FAIL, nccltests_busbw(&tests),
+				tests.wrong ? "the data that came out is wrong" : status, err);
+	else
+		rc = write_note(host, id, READY_PASS, nccltests_busbw(&tests), "", err);
+	host_result_free(&result);
+	return rc;
+}
+
+static unsigned
+gpus_of(const struct machine *machine)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < machine->inventory->n_pci; i++)
+		n += machine->inventory->pci[i]->kind == GDR__PCI_DEVICE__KIND__GPU;
+	return n;
+}
+
+static int
+measure_node(const struct machine *machine, const Gdr__Spec *spec, const char *id, struct err *err)
+{
+	auto_free char *gpus = xasprintf("%u", gpus_of(machine));
+	const char *const argv[] = { "all_reduce_perf", "-b", SIZE, "-e", SIZE, "-g", gpus, "-n", "10", NULL };
+
+	(void)spec;
+	return note_busbw(machine->host, id, argv, err);
+}
+
+static int
+measure_peers(const struct machine *machine, const Gdr__Spec *spec, const char *id, struct err *err)
+{
+	const Gdr__ReadinessSpec *wants = spec->guest->readiness;
+	auto_free char *gpus = xasprintf("%u", gpus_of(machine));
+	auto_buf struct buf hosts = { 0 };
+
+	buf_printf(&hosts, "localhost:%s", gpus);
+	for (size_t i = 0; i < wants->n_peers; i++)
+		buf_printf(&hosts, ",%s", wants->peers[i]);
+	const char *const argv[] = { "mpirun",
+				     "--allow-run-as-root",
+				     "-H",
+				     hosts.text,
+				     "all_reduce_perf",
+				     "-b",
+				     SIZE,
+				     "-e",
+				     SIZE,
+				     "-g",
+				     "1",
+				     "-n",
+				     "10",
+				     NULL };
+	return note_busbw(machine->host, id, argv, err);
+}
+
+/* Both ends on one device: the way from GPU memory to the NIC and back. */
+static const char loopback[] =
+	"ib_write_bw -d \"$1\" --use_cuda=\"$2\" --report_gbits -D 3 -p 18600 >/dev/null 2>&1 &\n"
+	"server=$!\n"
+	"sleep 1\n"
+	"ib_write_bw -d \"$1\" --use_cuda=\"$2\" --report_gbits -D 3 -p 18600 127.0.0.1\n"
+	"status=$?\n"
+	"kill $server 2>/dev/null\n"
+	"exit $status\n";
+
+/* In the driver's order: by address.  The GPU beside the port; 0 if there is none. */
+static unsigned
+gpu_beside(const struct machine *machine, const char *address)
+{
+	unsigned index = 0;
+
+	for (size_t i = 0; i < machine->inventory->n_pci; i++) {
+		const Gdr__PciDevice *device = machine->inventory->pci[i];
+		if (device->kind != GDR__PCI_DEVICE__KIND__GPU)
+			continue;
+		if (nccl_env_beside(machine->inventory, device->address, address))
+			return index;
+		index++;
+	}
+	return 0;
+}
+
+/* The slowest device is what counts. */
+static int
+measure_ib(const struct machine *machine, const Gdr__Spec *spec, const char *id, struct err *err)
+{
+	struct nccl_env env;
+	double worst = -1;
+	auto_free char *name = xstrdup("no RDMA device");
+	int rc = 0;
+	bool whole = true;
+
+	nccl_env_read(machine, spec->guest->nccl, &env);
+	for (size_t i = 0; i < env.ports.n && whole; i++) {
+		auto_free char *gpu = xasprintf("%u", gpu_beside(machine, env.ports.v[i].address));
+		const char *const argv[] = { "sh", "-c", loopback, "sh", env.ports.v[i].name, gpu, NULL };
+		struct host_result result = { 0 };
+		if (!env.uses[i])
+			continue;
+		whole = ran(machine->host, id, argv, &result, &rc, err);
+		double value = whole ? nccltests_ib_write(result.out) : -1;
+		if (whole && (worst < 0 || value < worst)) {
+			worst = value;
+			free(name);
+			name = xstrdup(env.ports.v[i].name);
+		}
+		if (whole && value < 0) {
+			auto_free char *text = xasprintf("%s: ib_write_bw measured nothing, exit status %d", name,
+							 result.status);
+			rc = write_note(machine->host, id, READY_UNKNOWN, 0, text, err);
+			whole = false;
+		}
+		host_result_free(&result);
+	}
+	nccl_env_free(&env);
+	return whole ? write_note(machine->host, id, worst < 0 ? READY_UNKNOWN : READY_PASS, worst < 0 ? 0 : worst,
+				  name, err)
+		     : rc;
+}
+
+static int
+measure_dcgmi(const struct machine *machine, const Gdr__Spec *spec, const char *id, struct err *err)
+{
+	static const enum ready_state states[] = {
+		[NCCLTESTS_PASS] = READY_PASS, [NCCLTESTS_FAIL] = READY_FAIL, [NCCLTESTS_UNKNOWN] = READY_UNKNOWN
+	};
+	const char *const argv[] = { "dcgmi", "diag", "-r", "2", NULL };
+	struct host_result result = { 0 };
+	auto_free char *what = NULL;
+	int rc = 0;
+
+	(void)spec;
+	if (ran(machine->host, id, argv, &result, &rc, err)) {
+		enum nccltests_diag diag = nccltests_dcgmi(result.out, result.status, &what);
+		rc = write_note(machine->host, id, states[diag], 0,
+				what                     ? what
+				: diag == NCCLTESTS_PASS ? "every test passed"
+							 : "it did not come to its end",
+				err);
+	}
+	host_result_free(&result);
+	return rc;
+}
+
+const struct ready_check ready_active[] = {
+	{ "R22", "all-reduce", READY_DEGRADED, judge_node, measure_node,
+	  "see R07, R08 and R10; then nvidia-smi topo -m and nvlink -e" },
+	{ "R23", "ib-write", READY_DEGRADED, judge_ib, measure_ib,
+	  "GPU Direct or ATS is off on the way: see R12, R16 and the host's layers nic and pci" },
+	{ "R24", "all-reduce-peers", READY_DEGRADED, judge_peers, measure_peers,
+	  "see R12 to R14 and R23 on both sides; then the fabric" },
+	{ "R25", "dcgmi", READY_DEGRADED, judge_dcgmi, measure_dcgmi, "dcgmi diag -r 2 tells which part" },
+};
+const size_t ready_active_len = sizeof(ready_active) / sizeof(ready_active[0]);
