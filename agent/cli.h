@@ -10,6 +10,7 @@ struct settings;
 struct cli_options {
 	const char *profile; /* --profile FILE: instead of the desired state on disk. */
 	const char *output;  /* -o table|json|yaml */
+	bool active;         /* --active: measure first. */
 };
 
 int cli_check(const struct settings *settings, const struct cli_options *options);
@@ -23,3 +24,6 @@ int cli_topology_lint(const struct settings *settings, const struct cli_options 
 int cli_vm_xml(const struct settings *settings, const struct cli_options *options, const char *name);
 /* Its template of NCCL's topology file, and whether one is needed at all. */
 int cli_nccl_topology(const struct settings *settings, const struct cli_options *options, const char *name);
+/* NCCL's variables for a job's shell; and the measurements of readiness, whose results `check` shows. */
+int cli_env(const struct settings *settings, const struct cli_options *options);
+int cli_measure(const struct settings *settings, const struct cli_options *options);

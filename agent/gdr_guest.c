@@ -47,14 +47,29 @@ topology_lint(const struct settings *settings, const struct arguments *arguments
 	return cli_topology_lint(settings, &arguments->options, arguments->operand, true);
 }
 
+static int
+check(const struct settings *settings, const struct arguments *arguments)
+{
+	int rc = arguments->options.active ? cli_measure(settings, &arguments->options) : 0;
+
+	return rc ? rc : command_check(settings, arguments);
+}
+
+static int
+env(const struct settings *settings, const struct arguments *arguments)
+{
+	return cli_env(settings, &arguments->options);
+}
+
 static const struct command commands[] = {
 	{ "worker", "the root half of the daemon: converges this guest", command_worker, NULL },
 	{ "comm", "the unprivileged half: talks to the controller", command_comm, NULL },
 	{ "join", "take the credential of the VM's definition, or of a file: join [FILE]", join, "[FILE]" },
-	{ "check", "compare this guest with what is wanted; changes nothing", command_check, NULL },
+	{ "check", "compare this guest with what is wanted; --active: measure first", check, NULL },
 	{ "apply", "one pass that puts right what it may; never reboots", command_apply, NULL },
 	{ "inventory", "what this guest is made of", command_inventory, NULL },
 	{ "desired", "what is wanted of this guest", command_desired, NULL },
+	{ "env", "NCCL's and CUDA's variables, for a job's shell: eval \"$(gdr-guest env)\"", env, NULL },
 	{ "topology lint", "what NCCL would make of a topology file here: topology lint FILE", topology_lint, "FILE" },
 	{ 0 },
 };
@@ -63,8 +78,10 @@ const struct program gdr_guest = {
 	.name = "gdr-guest",
 	.config = "/etc/gdrfleet/guest.yaml",
 	.examples = "  gdr-guest check --profile /usr/share/gdrfleet/profiles/vela-a100.yaml\n"
-		    "  gdr-guest inventory -o json\n",
+		    "  gdr-guest inventory -o json\n"
+		    "  eval \"$(gdr-guest env)\"\n",
 	.layers = layers,
 	.n_layers = sizeof(layers) / sizeof(layers[0]),
 	.commands = commands,
+	.active = "check",
 };

@@ -71,11 +71,14 @@ usage(const struct program *program, FILE *to)
 		"  --profile FILE       what is wanted, instead of the desired state on disk\n"
 		"  -o table|json|yaml   output of check, apply, inventory, desired\n"
 		"  --log-format FORMAT  auto, human, journal or json\n"
+		"%s"
 		"  --help, --version\n\n"
 		"examples:\n"
 		"%s\n"
 		"exit status: 0 done or all right, 1 error, 2 usage, 3 not as wanted, 5 not allowed, 6 no controller\n",
-		program->config, program->examples);
+		program->config,
+		program->active ? "  --active             of check: measure first, whoever uses the GPUs\n" : "",
+		program->examples);
 }
 
 /* How many of the words name the command; 0: they name another. */
@@ -113,10 +116,15 @@ static int
 parse(const struct program *program, int argc, char **argv, struct arguments *out)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },     { "root", required_argument, NULL, 'r' },
-		{ "profile", required_argument, NULL, 'p' },    { "output", required_argument, NULL, 'o' },
-		{ "log-format", required_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },          { NULL, 0, NULL, 0 },
+		{ "config", required_argument, NULL, 'c' },
+		{ "root", required_argument, NULL, 'r' },
+		{ "profile", required_argument, NULL, 'p' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "log-format", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "active", no_argument, NULL, 'a' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -127,6 +135,7 @@ parse(const struct program *program, int argc, char **argv, struct arguments *ou
 		case 'p': out->options.profile = optarg; break;
 		case 'o': out->options.output = optarg; break;
 		case 'l': out->log_format = optarg; break;
+		case 'a': out->options.active = true; break;
 		case 'h': usage(program, stdout); return 0;
 		case 'V': (void)printf("%s %s\n", program->name, GDR_VERSION); return 0;
 		default: return 2;
@@ -151,6 +160,11 @@ take_operand(const struct program *program, const struct command *command, char 
 	const char *more = words[0] && command->operand ? words[1] : words[0];
 
 	out->operand = words[0];
+	if (out->options.active && (!program->active || strcmp(program->active, command->name) != 0)) {
+		(void)fprintf(stderr, "%s: %s knows no --active (see %s --help)\n", program->name, command->name,
+			      program->name);
+		return 2;
+	}
 	if (!words[0] && command->operand && *command->operand != '[') {
 		(void)fprintf(stderr, "%s: expected: %s %s %s\n", program->name, program->name, command->name,
 			      command->operand);

@@ -36,6 +36,7 @@ struct program {
 	const struct named_layer *layers; /* In the order of common/layers.def. */
 	size_t n_layers;
 	const struct command *commands; /* Ended by one without a name. */
+	const char *active;             /* The command that knows --active; NULL: none. */
 };
 extern const struct program gdr_agent;
 extern const struct program gdr_guest;

@@ -395,6 +395,23 @@ readiness_apply(const struct machine *machine, const Gdr__Spec *spec, const stru
 	return rc;
 }
 
+int
+readiness_measure(const struct machine *machine, const Gdr__Spec *spec, struct err *err)
+{
+	struct ready_look look;
+	struct results results;
+	int rc = 0;
+
+	look_open(machine, spec, &look);
+	run_checks(&look, &results);
+	for (size_t i = 0; i < results.n && rc == 0; i++)
+		if (results.v[i].found.wanted)
+			rc = results.v[i].check->measure(machine, spec, results.v[i].check->id, err);
+	results_free(&results);
+	look_close(&look);
+	return rc;
+}
+
 const struct layer layer_readiness = {
 	.wanted = readiness_wanted,
 	.inspect = readiness_inspect,

@@ -44,7 +44,8 @@ struct ready_finding {
 	char *expected; /* NULL is shown as "-". */
 	char *actual;
 	char *evidence; /* More about it; may be NULL. */
-	bool due;       /* Of an active check: it is to be measured now. */
+	bool wanted;    /* Of an active check: the profile asks for it, */
+	bool due;       /* and it is to be measured now. */
 };
 
 struct ready_check {
@@ -66,6 +67,9 @@ void ready_set(struct ready_finding *out, enum ready_state state, const char *ex
 	__attribute__((format(printf, 4, 5)));
 /* What the drift counters of this boot are compared with: written with each publication. */
 void ready_counters_print(const struct machine *machine, const struct nccl_env *env, struct buf *out);
+
+/* Measures all that the profile asks for, whoever uses the GPUs. */
+int readiness_measure(const struct machine *machine, const Gdr__Spec *spec, struct err *err);
 
 #define READY_FOLDER   "/run/gdrfleet"
 #define READY_COUNTERS READY_FOLDER "/counters"

@@ -75,8 +75,6 @@ is_due(const struct ready_look *look, const struct note *note)
 	uint32_t interval = wants->has_active_interval ? wants->active_interval : INTERVAL_MS;
 	struct err ignored;
 
-	if (wants->active == GDR__ACTIVE__ACTIVE_NOW)
-		return note->when < time(NULL) - 60; /* Once: what was just measured is not measured again. */
 	return wants->active == GDR__ACTIVE__ACTIVE_WHEN_IDLE && (time(NULL) - note->when) * 1000 >= (time_t)interval &&
 	       !look->no_gpus.code && gpus_processes(look->machine->host, GPUS_TIMEOUT_MS, &ignored) == 0;
 }
@@ -105,7 +103,8 @@ judge(const struct ready_look *look, const char *id, bool wanted, unsigned min, 
 		return;
 	}
 	bool had = read_note(look->machine->host, id, &note);
-	out->due = look->wants->has_active && is_due(look, &note);
+	out->wanted = true;
+	out->due = is_due(look, &note);
 	if (!had) {
 		ready_set(out, READY_SKIPPED, expected, "not measured yet: gdr-guest check --active");
 		return;

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "agent/kmsg.h"
+#include "agent/layers/readiness.h"
 #include "agent/nccltests.h"
 #include "common/buf.h"
 #include "common/file.h"
@@ -351,21 +352,20 @@ metrics(void **state)
 static void
 measured_on_demand(void **state)
 {
+	struct err err;
+
 	(void)state;
 	add_tool("all_reduce_perf", "#!/bin/sh\necho \"$*\" >\"$GDR_ROOT/args\"\ncat \"$GDR_ROOT/perf\"\n");
 	put("/perf", HEADER LARGE);
 	want("{readiness: {gpus: 2, min_busbw: 200, active: on-demand}}");
 	look_well(&layer_readiness);
 	expect_state("R22/all-reduce", FIX_NONE, "skipped: not measured yet");
-	want("{readiness: {gpus: 2, min_busbw: 200, active: now}}");
-	look_well(&layer_readiness);
-	expect_state("R22/all-reduce", FIX_LIVE, "skipped");
-	apply_well(&layer_readiness, "R22/all-reduce");
+	assert_int_equal(readiness_measure(&machine, &spec, &err), 0);
 	assert_file("/args", "-b 4G -e 4G -g 2 -n 10\n");
 	look_well(&layer_readiness);
 	expect_state("R22/all-reduce", FIX_NONE, "pass: 232.8 GB/s");
 	/* A worse one after it: judged, and compared. */
-	want("{readiness: {gpus: 2, min_busbw: 240}}");
+	want("{readiness: {gpus: 2, min_busbw: 240, active: when-idle, active_interval: 1m}}");
 	put("/perf", "4294967296 1073741824 float sum -1 32285 133.03 150.0 0 32268 133.10 151.0 0\n");
 	apply_well(&layer_readiness, "R22/all-reduce");
 	look_well(&layer_readiness);
@@ -378,7 +378,7 @@ static void
 what_did_not_measure_is_unknown(void **state)
 {
 	(void)state;
-	want("{readiness: {gpus: 2, min_busbw: 200, active: now}}");
+	want("{readiness: {gpus: 2, min_busbw: 200, active: when-idle}}");
 	look_well(&layer_readiness);
 	apply_well(&layer_readiness, "R22/all-reduce");
 	look_well(&layer_readiness);
