@@ -181,6 +181,8 @@ struct fleet_world {
 	struct rollout_world world;
 	struct rollout_seen *seen;
 	struct node **nodes; /* In the same order. */
+	struct rollout_part *parts;
+	size_t n_parts;
 	const Gdr__RolloutRecord **active;
 	char **whys;
 	size_t n_whys;
@@ -202,6 +204,18 @@ is_measured(const struct node *node)
 	return fleet_report_is_current(node) && node->profile && same(report->boot_id, node->boot_id) &&
 	       node->mode == GDR__MODE__MODE_ENFORCE && !node->grant_boot && !node->silent_s &&
 	       (!report->has_mode || report->mode == GDR__MODE__MODE_ENFORCE);
+}
+
+/* The host comes first. */
+static void
+see_parts(struct fleet_world *world, const struct node *node, struct rollout_seen *seen)
+{
+	seen->parts = &world->parts[world->n_parts];
+	seen->n_parts = 1 + node->n_guests;
+	world->parts[world->n_parts++] = (struct rollout_part){ node->name, node->report };
+	for (size_t i = 0; i < node->n_guests; i++)
+		world->parts[world->n_parts++] = (struct rollout_part){ node->guests[i]->name,
+									node->guests[i]->report };
 }
 
 static void
@@ -228,6 +242,7 @@ see(struct fleet *fleet, struct fleet_world *world, size_t i, uint64_t now_ms)
 			fleet_guests_are_ready(fleet, node, now_ms);
 	seen->stuck = seen->measured && node->report->outcome == GDR__OUTCOME__OUTCOME_STUCK;
 	world->whys[world->n_whys++] = why;
+	see_parts(world, node, seen);
 }
 
 static int
@@ -258,6 +273,7 @@ fleet_world(struct fleet *fleet, uint64_t now_ms)
 	world->nodes = xcalloc(fleet_size(fleet) + 1, sizeof(struct node *));
 	world->seen = xcalloc(fleet_size(fleet) + 1, sizeof(*world->seen));
 	world->whys = xcalloc(fleet_size(fleet) + 1, sizeof(char *));
+	world->parts = xcalloc(fleet_size(fleet) + 1, sizeof(*world->parts));
 	world->active = xcalloc(fleet->n_rollouts + 1, sizeof(*world->active));
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
 		if (!node->host) /* A guest moves with its host, which is not ready without it. */
@@ -308,6 +324,7 @@ fleet_world_free(struct fleet_world *world)
 	free(world->whys);
 	free(world->shut);
 	free(world->active);
+	free(world->parts);
 	free(world->seen);
 	free(world->nodes);
 	free(world);
@@ -397,6 +414,22 @@ fleet_step_rollouts(struct fleet *fleet, uint64_t now_ms)
 
 /* --- programs that rollouts have run ------------------------------------------------------------------------------- */
 
+/* Another rollout has it in its hands now, and wants it as empty as this one did: it undrains it. */
+static bool
+is_taken_on(const struct fleet *fleet, const Gdr__RolloutRecord *record, const struct rollout_call *call)
+{
+	const struct node *node = call->kind == ROLLOUT_UNDRAIN ? fleet_node(fleet, call->word[1]) : NULL;
+	const struct rollout *owner = node ? fleet_rollout(fleet, node->rollout) : NULL;
+
+	if (!owner || owner->record == record || !owner->record->plan->drain ||
+	    strcmp(owner->record->plan->drain, call->program) != 0)
+		return false;
+	for (size_t i = 0; i < owner->record->n_nodes; i++)
+		if (strcmp(owner->record->nodes[i]->name, node->name) == 0)
+			return owner->record->nodes[i]->has_drain;
+	return false;
+}
+
 void
 fleet_calls(const struct fleet *fleet,
 	    void (*fn)(void *arg, const Gdr__RolloutRecord *record, const struct rollout_call *call), void *arg)
@@ -406,7 +439,8 @@ fleet_calls(const struct fleet *fleet,
 		size_t n = rollout_calls(fleet->rollouts[i].record, &calls);
 
 		for (size_t j = 0; j < n; j++)
-			fn(arg, fleet->rollouts[i].record, &calls[j]);
+			if (!is_taken_on(fleet, fleet->rollouts[i].record, &calls[j]))
+				fn(arg, fleet->rollouts[i].record, &calls[j]);
 	}
 }
 

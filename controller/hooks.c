@@ -25,7 +25,7 @@
 
 struct hook {
 	struct hooks *hooks;
-	char *key;                /* Whom it is run for: "ROLLOUT/drain/3". */
+	char *key;                /* What no other is run for meanwhile: "PROGRAM/NODE", "ROLLOUT/check/3". */
 	char *rollout;            /* Of which rollout, */
 	struct rollout_call call; /* and what for: kind, index and of_ms. */
 	pid_t pid;                /* 0: it has ended. */
@@ -245,16 +245,16 @@ find_hook(struct hooks *hooks, const char *key)
 	return NULL;
 }
 
-/* Draining and undraining a node exclude each other, so they have one key. */
+/* Draining and undraining a node exclude each other, for whichever rollout, so they have one key. */
 static char *
 key_of(const Gdr__RolloutRecord *record, const struct rollout_call *call)
 {
-	static const char *const kinds[] = { [ROLLOUT_DRAIN] = "drain",
-					     [ROLLOUT_UNDRAIN] = "drain",
-					     [ROLLOUT_CHECK] = "check",
-					     [ROLLOUT_NOTIFY] = "notify" };
-
-	return xasprintf("%s/%s/%zu", record->plan->name, kinds[call->kind], call->index);
+	switch (call->kind) {
+	case ROLLOUT_DRAIN:
+	case ROLLOUT_UNDRAIN: return xasprintf("%s/%s", call->program, call->word[1]);
+	case ROLLOUT_CHECK: return xasprintf("%s/check/%zu", record->plan->name, call->index);
+	default: return xasprintf("%s/notify/%zu", record->plan->name, call->index);
+	}
 }
 
 /* What was asked for this very thing is asked again only after a pause; anything else at once. */
@@ -277,11 +277,13 @@ run(void *arg, const Gdr__RolloutRecord *record, const struct rollout_call *call
 		return;
 	if (!hook) {
 		hook = xcalloc(1, sizeof(*hook));
-		*hook = (struct hook){ .hooks = hooks, .key = steal(&key), .rollout = xstrdup(record->plan->name) };
+		*hook = (struct hook){ .hooks = hooks, .key = steal(&key) };
 		hooks->all = xrealloc(hooks->all, hooks->n + 1, sizeof(struct hook *));
 		hooks->all[hooks->n++] = hook;
 	}
 	buf_free(&hook->said);
+	free(hook->rollout);
+	hook->rollout = xstrdup(record->plan->name);
 	hook->call = (struct rollout_call){ .kind = call->kind, .index = call->index, .of_ms = call->of_ms };
 	hook->begun_ms = hook->ended_ms = zclock_mono();
 	/* Not told at once: the list of what is wanted is being gone through. */

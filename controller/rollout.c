@@ -196,6 +196,7 @@ rollout_set_node(Gdr__RolloutRecord *record, size_t i, Gdr__RolloutNodeState sta
 	SET(node, since_ms, now_ms);
 	rollout_text(&node->why, why);
 	out->nodes_changed[i] = true;
+	rollout_follow_drain(record, node);
 	if (is_failed(node) || state == GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_REVERT_FAILED)
 		rollout_note_add(out, "rollout.node-failed",
 				 xasprintf("%s %s: %s", node->name,
@@ -362,6 +363,7 @@ rollout_supersede(Gdr__RolloutRecord *record, Gdr__RolloutRecord *by, uint64_t n
 		if (!heir)
 			continue;
 		SET(heir, drain, record->nodes[i]->drain);
+		rollout_follow_drain(by, heir);
 		record->nodes[i]->has_drain = false;
 		out->nodes_changed[i] = true;
 	}

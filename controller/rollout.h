@@ -6,7 +6,8 @@
  * Pure: no clock, no database, no network, nothing kept between two calls.  The caller (fleet_rollout.c) stores the
  * record and does the actions in one transaction.  Every deadline is a Unix time in the record; while it is paused,
  * and while nobody called (gdrd was away, the clock jumped), they are moved on.  Plans are made by rollout_plan.c,
- * steps by rollout_step.c, which looks at nodes with rollout_node.c and judges waves with rollout_gate.c. */
+ * steps by rollout_step.c, which looks at nodes with rollout_node.c and judges waves with rollout_gate.c; rollout_compare.c tells
+ * whether a node has become worse. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +17,12 @@
 #include "proto/api.pb-c.h"
 
 struct err;
+
+/* A host, or one of its guests. */
+struct rollout_part {
+	const char *name;
+	const Gdr__Report *report; /* NULL: none yet. */
+};
 
 /* What the engine may know of a node. */
 struct rollout_seen {
@@ -37,6 +44,8 @@ struct rollout_seen {
 	bool selected;  /* For a plan. */
 	const Gdr__Node *document;
 	const Gdr__Inventory *inventory; /* NULL: not known. */
+	const struct rollout_part *parts;
+	size_t n_parts;
 };
 
 struct rollout_world {

@@ -19,11 +19,12 @@ struct tally {
 	uint32_t pending; /* Not where a node can stay. */
 	uint32_t queued;  /* Of those: not started. */
 	uint32_t done;
-	uint32_t silent; /* Done, and not right or not heard of now. */
+	uint32_t silent; /* Done, and not right, not heard of or not measured now: */
 	uint32_t charged;
-	uint32_t excused; /* All others. */
-	const char *silent_one;
-	uint64_t newest_ms; /* When a node last became done or failed. */
+	uint32_t excused;       /* All others. */
+	const char *silent_one; /* One of them, */
+	const char *unmeasured; /* and what it has not measured; NULL: it is not heard of. */
+	uint64_t newest_ms;     /* When a node last became done or failed. */
 };
 
 static void
@@ -39,11 +40,15 @@ tally_node(const struct step *step, size_t i, struct tally *tally)
 		tally->pending++;
 		tally->queued += node->state == S(QUEUED);
 	} else if (node->state == S(DONE)) {
+		bool heard = seen->connected && seen->state == GDR__NODE_STATE__NODE_READY && seen->settled;
+		const char *unmeasured = rollout_unmeasured(step, i);
+
 		tally->done++;
-		if (seen->connected && seen->state == GDR__NODE_STATE__NODE_READY && seen->settled)
+		if (heard && !unmeasured)
 			return;
 		tally->silent++;
 		tally->silent_one = node->name;
+		tally->unmeasured = heard ? unmeasured : NULL;
 	} else if (rollout_is_charged(node)) {
 		tally->charged++;
 	} else {
@@ -63,6 +68,16 @@ tally_wave(const struct step *step)
 			tally_node(step, i, &tally);
 	}
 	return tally;
+}
+
+/* Why the gate cannot tell. */
+static char *
+say_silent(const struct tally *tally)
+{
+	if (tally->unmeasured)
+		return xasprintf("%u nodes that were done cannot be compared: %s of %s is not measured now",
+				 tally->silent, tally->unmeasured, tally->silent_one);
+	return xasprintf("%u nodes that were done are not heard of now, %s for one", tally->silent, tally->silent_one);
 }
 
 static uint32_t
@@ -135,6 +150,7 @@ evidence_of(const struct step *step, const struct tally *tally)
 		buf_printf(&out, ", %u excused", tally->excused);
 	buf_puts(&out, ", soaked ");
 	pbtext_duration_print(record->plan->soak, &out);
+	rollout_compared(step, &out);
 	for (size_t i = 0; i < wave->n_checks; i++)
 		buf_printf(&out, "; %s: %s", rollout_check_name(record->plan->checks[i]),
 			   wave->checks[i]->evidence ? wave->checks[i]->evidence : "pass");
@@ -219,8 +235,8 @@ wave_is_late(struct step *step)
 	}
 	if (tally.silent == 0)
 		return false;
-	auto_free char *why = xasprintf("%u nodes that were done are not heard of, %s for one, and its time is up",
-					tally.silent, tally.silent_one);
+	auto_free char *silent = say_silent(&tally);
+	auto_free char *why = xasprintf("%s, and its time is up", silent);
 	pause_unknown(step, why);
 	return true;
 }
@@ -361,8 +377,7 @@ judge(struct step *step, const struct tally *tally)
 		return;
 	}
 	if (tally->silent > 0) {
-		auto_free char *why = xasprintf("%u nodes that were done are not heard of now, %s for one",
-						tally->silent, tally->silent_one);
+		auto_free char *why = say_silent(tally);
 
 		buf_printf(&step->out->blocks, "gate unknown: %s\n", why);
 		if (!step->world->patient)

@@ -20,6 +20,36 @@ rollout_check_name(const Gdr__RolloutCheck *check)
 	return check->name ? check->name : check->program;
 }
 
+/* From when its place is kept until it is seen right, and for as long as it is not. */
+static bool
+is_to_be_empty(const Gdr__RolloutNode *node)
+{
+	switch (node->state) {
+	case S(QUEUED):
+	case S(SKIPPED):
+	case S(EXEMPT):
+	case S(DONE):
+	case S(REVERTED):
+	case S(GONE): return false;
+	case S(HELD): return node->has_assigned_ms;
+	default: return true;
+	}
+}
+
+/* On disk before the program runs: what may have been drained is undrained, and what may have been undrained is drained
+ * again before it counts as empty. */
+void
+rollout_follow_drain(const Gdr__RolloutRecord *record, Gdr__RolloutNode *node)
+{
+	bool empty = is_to_be_empty(node);
+
+	if (!record->plan->drain)
+		return;
+	if ((empty && !node->has_drain) ||
+	    (!empty && node->has_drain && node->drain == GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINED))
+		SET(node, drain, GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINING);
+}
+
 void
 rollout_forget_checks(Gdr__RolloutWave *wave)
 {
@@ -46,21 +76,6 @@ add(struct calls *calls, enum rollout_call_kind kind, const char *program, size_
 	return &calls->of[calls->n++];
 }
 
-/* From when its place is kept until it is seen right, and for as long as it is not. */
-static bool
-is_to_be_empty(const Gdr__RolloutNode *node)
-{
-	switch (node->state) {
-	case S(QUEUED):
-	case S(SKIPPED):
-	case S(EXEMPT):
-	case S(DONE):
-	case S(REVERTED): return false;
-	case S(HELD): return node->has_assigned_ms;
-	default: return true;
-	}
-}
-
 static void
 add_drains(const Gdr__RolloutRecord *record, struct calls *calls)
 {
@@ -70,11 +85,11 @@ add_drains(const Gdr__RolloutRecord *record, struct calls *calls)
 		const Gdr__RolloutNode *node = record->nodes[i];
 		bool empty = is_to_be_empty(node);
 
-		if (node->state == S(GONE))
+		if (!node->has_drain || node->state == S(GONE))
 			continue;
-		if (active && empty && node->drain <= GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINING)
+		if (active && empty && node->drain == GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINING)
 			add(calls, ROLLOUT_DRAIN, record->plan->drain, i)->word[0] = "drain";
-		else if (!empty && node->drain != GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINED_BEFORE && node->has_drain)
+		else if (!empty && node->drain != GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINED_BEFORE)
 			add(calls, ROLLOUT_UNDRAIN, record->plan->drain, i)->word[0] = "undrain";
 		else
 			continue;

@@ -39,6 +39,8 @@ void rollout_set_state(Gdr__RolloutRecord *record, Gdr__RolloutState state, char
 		       struct rollout_effects *out);
 void rollout_set_node(Gdr__RolloutRecord *record, size_t i, Gdr__RolloutNodeState state, char *why, uint64_t now_ms,
 		      struct rollout_effects *out);
+/* After each change of its state. */
+void rollout_follow_drain(const Gdr__RolloutRecord *record, Gdr__RolloutNode *node);
 const char *rollout_check_name(const Gdr__RolloutCheck *check);
 /* They are asked anew. */
 void rollout_forget_checks(Gdr__RolloutWave *wave);
@@ -61,6 +63,18 @@ void rollout_observe(struct step *step);
 void rollout_advance(struct step *step);
 /* The same on the way back; true when nothing is left to do. */
 bool rollout_revert(struct step *step);
+
+/* --- rollout_compare.c ------------------------------------------------------------------------------------- */
+
+int rollout_check_compare(const Gdr__Rollout *plan, struct err *err);
+/* Before it is moved, what the plan compares; what a rollout before this one remembered stays. */
+void rollout_remember(const struct step *step, size_t i);
+/* NULL, or what is worse on it now than before; the caller frees it. */
+char *rollout_worse(const struct step *step, size_t i);
+/* NULL, or an item of before that is no number now. */
+const char *rollout_unmeasured(const struct step *step, size_t i);
+/* "readiness/busbw: 3 compared, -1.2% at worst", of the wave at work. */
+void rollout_compared(const struct step *step, struct buf *out);
 
 /* --- rollout_gate.c ---------------------------------------------------------------------------------------- */
 

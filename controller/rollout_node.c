@@ -59,6 +59,20 @@ done(struct step *step, size_t i)
 	set(step, i, S(DONE), NULL);
 }
 
+/* It is right; and is it as good as it was? */
+static void
+take_verified(struct step *step, size_t i)
+{
+	Gdr__RolloutNodeState state = step->record->nodes[i]->state;
+	char *worse = rollout_worse(step, i);
+
+	if (!worse && state != S(DONE))
+		done(step, i);
+	else if (worse && state != S(FAILED))
+		set(step, i, S(FAILED), steal(&worse));
+	free(worse);
+}
+
 static bool
 may_time_out(const struct step *step, const Gdr__RolloutNode *node)
 {
@@ -119,7 +133,7 @@ observe_moving(struct step *step, size_t i)
 	Gdr__RolloutNode *node = step->record->nodes[i];
 
 	if (is_verified(step, seen)) {
-		done(step, i);
+		take_verified(step, i);
 		return;
 	}
 	if (find_fault(step, i))
@@ -138,8 +152,10 @@ observe_done(struct step *step, size_t i)
 	Gdr__RolloutNode *node = step->record->nodes[i];
 	bool now = node->wave == step->record->wave;
 
-	if (is_verified(step, seen))
+	if (is_verified(step, seen)) {
+		take_verified(step, i);
 		return;
+	}
 	if (!is_on(seen, step->target, step->revision) || (seen->measured && seen->stuck) ||
 	    (now && seen->state == GDR__NODE_STATE__NODE_LOST)) {
 		(void)find_fault(step, i);
@@ -169,7 +185,7 @@ observe(struct step *step, size_t i)
 	case S(LOST):
 	case S(HELD):
 		if (node->has_assigned_ms && is_verified(step, step->seen[i]))
-			done(step, i);
+			take_verified(step, i);
 		break;
 	default: break;
 	}
@@ -211,6 +227,7 @@ assign(struct step *step, size_t i)
 	Gdr__RolloutNode *node = step->record->nodes[i];
 	const struct rollout_seen *seen = step->seen[i];
 
+	rollout_remember(step, i);
 	SET(node, assigned_ms, step->now_ms);
 	SET(node, deadline_ms, step->now_ms + step->record->plan->node_deadline);
 	rollout_text(&node->boot_before, seen->boot_id ? xstrdup(seen->boot_id) : NULL);
@@ -287,8 +304,6 @@ claim(struct step *step, struct slots **slots, size_t i)
 	if (slots_take(*slots, step, i, why)) {
 		SET(step->record->nodes[i], deadline_ms, step->now_ms + step->record->plan->node_deadline);
 		set(step, i, S(CLAIMED), NULL);
-		if (step->record->plan->drain && !step->record->nodes[i]->has_drain)
-			SET(step->record->nodes[i], drain, GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINING);
 	} else if (!step->out->blocks.len) {
 		buf_printf(&step->out->blocks, "%s\n", why);
 	}

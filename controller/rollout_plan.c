@@ -361,6 +361,8 @@ check(const Gdr__Rollout *plan, struct err *err)
 			return err_set(err, -EINVAL, "per_label: %s=%s: expected how many nodes, at least 1",
 				       plan->per_label[i]->key, max);
 	}
+	if (rollout_check_compare(plan, err) < 0)
+		return err->code;
 	return check_waves(plan, err);
 }
 

@@ -229,10 +229,11 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		--drain) answer=''; return ;;
 		--check) answer=''; return ;;
 		--notify) answer=''; return ;;
+		--compare) answer=''; return ;;
 		--promotion) answer='automatic manual'; return ;;
 		esac
 		case $3 in
-		-*) answer="$global --selector --file --name --message --canary --waves --soak --max-unavailable --per-label --failure-budget --node-deadline --wave-deadline --deadline --unreachable --on-failure --window --drain --check --notify --supersede --promotion" ;;
+		-*) answer="$global --selector --file --name --message --canary --waves --soak --max-unavailable --per-label --failure-budget --node-deadline --wave-deadline --deadline --unreachable --on-failure --window --drain --check --notify --compare --supersede --promotion" ;;
 		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
 		esac ;;
 	'rollout start')
@@ -256,10 +257,11 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		--drain) answer=''; return ;;
 		--check) answer=''; return ;;
 		--notify) answer=''; return ;;
+		--compare) answer=''; return ;;
 		--promotion) answer='automatic manual'; return ;;
 		esac
 		case $3 in
-		-*) answer="$global --selector --file --name --message --canary --waves --soak --max-unavailable --per-label --failure-budget --node-deadline --wave-deadline --deadline --unreachable --on-failure --window --drain --check --notify --supersede --promotion --wait" ;;
+		-*) answer="$global --selector --file --name --message --canary --waves --soak --max-unavailable --per-label --failure-budget --node-deadline --wave-deadline --deadline --unreachable --on-failure --window --drain --check --notify --compare --supersede --promotion --wait" ;;
 		*) answer=$(gdrctl profile list -o name --timeout 2s 2>/dev/null | sed 's|^profile/||') ;;
 		esac ;;
 	'rollout list')

@@ -17,4 +17,6 @@ struct check {
 
 void check_begin(struct check *check, struct sim *sim);
 void check_turn(struct check *check, struct sim *sim, char *const *rollouts, size_t n);
+/* After all is at rest and every program has ended. */
+void check_rest(const struct check *check, struct sim *sim);
 void check_end(struct check *check);

@@ -9,6 +9,7 @@
 #include "common/pbtext.h"
 #include "controller/rollout.h"
 #include "tests/scenario/disk.h"
+#include "tests/scenario/programs.h"
 
 #define FAULTS_END_MS 400000
 #define GIVE_UP_MS    4000000
@@ -44,6 +45,20 @@ declare(struct sim *sim)
 	buf_puts(&nodes, "]}}");
 	sim_do(sim, nodes.text);
 	buf_free(&nodes);
+}
+
+/* Shut for some minutes of every hour, for rollouts and for whoever wants to reboot in the first rack. */
+static void
+declare_window(struct sim *sim)
+{
+	struct buf yaml = { 0 };
+
+	buf_puts(&yaml, "{apply: {windows: [{name: w, selector: rack=r0, hours: [");
+	for (int hour = 0; hour < 24; hour++)
+		buf_printf(&yaml, "%s{start: \"%02d:00\", duration: 50m}", hour ? ", " : "", hour);
+	buf_puts(&yaml, "]}]}}");
+	sim_do(sim, yaml.text);
+	buf_free(&yaml);
 }
 
 static void
@@ -99,9 +114,14 @@ schedule_make_fleet(struct schedule *schedule, size_t hosts)
 		(void)sim_turn(sim, 1000);
 	if (!all_connected(sim))
 		sim_broken(sim, "the fleet does not become ready");
+	schedule->window = sim_chance(sim, 1, 8);
+	if (schedule->window)
+		declare_window(sim);
 	if (schedule->steady)
 		return;
 	for (size_t i = 0; i < hosts; i++) {
+		if (sim_chance(sim, 1, 15))
+			sim->hosts[i].cordon = CORDON_OTHERS;
 		if (sim_chance(sim, 1, 25)) {
 			sim->hosts[i].bad = true; /* From before. */
 			sim->hosts[i].sour_ms = sim->t + 1;
@@ -131,12 +151,15 @@ start(struct schedule *schedule)
 	static const char *const unreachable[] = { "skip", "wait", "skip" };
 	static const char *const failure[] = { "pause", "abort", "rollback", "rollback" };
 	static const char *const promotion[] = { "automatic", "automatic", "manual" };
+	static const char *const checks[] = { "good", "good", "bad", "unsure", "mute" };
 	struct sim *sim = &schedule->sim;
 	auto_pb Gdr__Response *answer = NULL;
+	bool drains = sim_chance(sim, 1, 2);
+	bool checks_it = sim_chance(sim, 1, 3);
 	auto_free char *yaml = xasprintf(
 		"{rollout_start: {plan: {name: x%zu, profile: p@%llu, selector: '%s', canary: %llu, %s soak: %llus, "
 		"max_unavailable: '%llu%s', %s failure_budget: %llu, node_deadline: %llus, wave_deadline: %llum, "
-		"deadline: 30m, unreachable: %s, on_failure: %s, promotion: %s}}}",
+		"deadline: 30m, unreachable: %s, on_failure: %s, promotion: %s%s%s%s%s%s%s}}}",
 		schedule->n, 2 + (unsigned long long)sim_random(sim, REVISIONS - 1),
 		schedule->steady ? "all" : pick(sim, selectors, 6),
 		(unsigned long long)(schedule->steady ? 1 : sim_random(sim, 4)), pick(sim, waves, 4),
@@ -145,7 +168,11 @@ start(struct schedule *schedule)
 		(unsigned long long)(schedule->steady ? 0 : sim_random(sim, 4)),
 		60 + (unsigned long long)(schedule->steady ? 600 : sim_random(sim, 200)),
 		schedule->steady ? 60 : 2 + (unsigned long long)sim_random(sim, 20), pick(sim, unreachable, 3),
-		schedule->steady ? "rollback" : pick(sim, failure, 4), pick(sim, promotion, 3));
+		schedule->steady ? "rollback" : pick(sim, failure, 4), pick(sim, promotion, 3),
+		drains ? ", drain: d, notify: [n]" : "", checks_it ? ", checks: [{program: c, args: [" : "",
+		checks_it ? pick(sim, checks, schedule->steady ? 3 : 5) : "", checks_it ? "]}]" : "",
+		schedule->window ? ", window: w" : "",
+		!schedule->steady && sim_chance(sim, 1, 3) ? ", supersede: true" : "");
 
 	if (sim_ask(sim, yaml, &answer) < 0 || answer->n_changes == 0)
 		return;
@@ -289,6 +316,22 @@ end_of(struct schedule *schedule)
 	return buf_steal(&out);
 }
 
+/* What rollouts have run comes to its end, too. */
+static void
+end_programs(struct schedule *schedule)
+{
+	struct sim *sim = &schedule->sim;
+
+	sim->crashes = sim->failures = 0;
+	sim->crash_turn = sim->full_until_ms = 0;
+	sim->unsure = false;
+	for (int i = 0; i < 100 && !programs_are_done(sim); i++) {
+		(void)sim_turn(sim, 1000);
+		check_turn(&schedule->check, sim, schedule->rollouts, schedule->n);
+	}
+	check_rest(&schedule->check, sim);
+}
+
 void
 schedule_play(struct schedule *schedule)
 {
@@ -305,6 +348,7 @@ schedule_play(struct schedule *schedule)
 		if (sim->t - begun > FAULTS_END_MS) {
 			sim->loss = sim->crashes = sim->failures = sim->deaths = 0;
 			sim->full_until_ms = 0;
+			sim->unsure = false;
 		} else if (!schedule->steady && sim_chance(sim, 1, 40)) {
 			meddle(schedule);
 		}
@@ -318,6 +362,7 @@ schedule_play(struct schedule *schedule)
 		if (sim->t - begun > GIVE_UP_MS)
 			sim_broken(sim, "it does not end");
 	} while (!is_at_rest(schedule));
+	end_programs(schedule);
 }
 
 void
@@ -327,7 +372,7 @@ schedule_set_up(struct schedule *schedule, const struct stage *stage, uint64_t s
 
 	sim->seed = seed;
 	sim->state = seed * 0x2545f4914f6cdd1d + 1;
-	sim->now = 1700000000000;
+	sim->now = 1700000000000 + sim_random(sim, 3600000);
 	sim->verbose = stage->verbose;
 	sim->zap = stage->zap;
 	sim->path = stage->database;
@@ -356,6 +401,7 @@ schedule_tear_down(struct schedule *schedule)
 			pb_free(&sim->hosts[i].sent[j].report->base);
 	for (size_t i = 0; i < schedule->n; i++)
 		free(schedule->rollouts[i]);
+	free(sim->programs);
 	free(sim->hosts);
 }
 
@@ -375,6 +421,7 @@ schedule_run(const struct stage *stage, uint64_t seed, struct fate fate, uint64_
 	if (!schedule.steady) {
 		sim->loss = (unsigned)sim_random(sim, 20);
 		sim->deaths = (unsigned)sim_random(sim, 30);
+		sim->unsure = true;
 	}
 	sim->crashes = fate.calm ? 0 : (unsigned)sim_random(sim, 60);
 	sim->failures = fate.calm ? 0 : (unsigned)sim_random(sim, 100);

@@ -17,6 +17,7 @@ struct schedule {
 	struct check check;
 	char *rollouts[ROLLOUTS_MAX];
 	size_t n;
+	bool window; /* Plans keep to window w. */
 	bool steady; /* No faults but those of gdrd itself: the end is known. */
 };
 

@@ -13,6 +13,7 @@
 #include "controller/store.h"
 #include "controller/zap.h"
 #include "tests/scenario/disk.h"
+#include "tests/scenario/programs.h"
 
 uint64_t
 sim_random(struct sim *sim, uint64_t below)
@@ -110,6 +111,7 @@ static void
 crash(struct sim *sim)
 {
 	sim_close(sim);
+	programs_forget(sim);
 	if (sim_chance(sim, 1, 20))
 		disk_close();
 	sim_open(sim);
@@ -394,10 +396,13 @@ sim_turn(struct sim *sim, uint64_t ms)
 	sim->now += ms;
 	for (size_t i = 0; i < sim->n; i++)
 		host_turn(sim, &sim->hosts[i]);
+	programs_end(sim);
 	fleet_tick(sim->fleet, sim->now);
 	bool done = commit(sim, dies == MOMENT_COMMIT);
-	if (dies != MOMENT_COMMIT && dies != MOMENT_COMMITTED)
+	if (dies != MOMENT_COMMIT && dies != MOMENT_COMMITTED) {
 		send(sim, done);
+		programs_begin(sim);
+	}
 	if (dies != MOMENT_NEVER)
 		crash(sim);
 	return done;

@@ -12,6 +12,7 @@
 
 #include "common/err.h"
 #include "controller/fleet.h"
+#include "controller/rollout.h"
 
 #define HOSTS_MAX    2000
 #define REVISIONS    4
@@ -36,6 +37,23 @@ enum nature {
 	NATURE_SOUR,   /* Right, and stuck some time later. */
 	NATURE_SLOW,   /* Never done. */
 	NATURE_DEADLY, /* Its reboot never ends. */
+};
+
+/* Who has taken the work off a host. */
+enum cordon {
+	CORDON_NONE,
+	CORDON_OURS, /* A rollout's program. */
+	CORDON_OTHERS,
+};
+
+/* That a rollout has run. */
+struct program {
+	char key[80];
+	char rollout[24];
+	char word[24]; /* The last. */
+	struct rollout_call call;
+	bool runs;
+	uint64_t end_ms; /* When it ends, or has. */
 };
 
 struct host {
@@ -63,6 +81,8 @@ struct host {
 	bool bad;                    /* Whatever is wanted of it. */
 	bool hangs;                  /* In its next reboot. */
 	uint64_t settled_generation; /* The last that it was truly right at. */
+	enum cordon cordon;
+	uint64_t empty_ms; /* When the last of its work is done, if it is cordoned. */
 	/* On the way to gdrd, oldest first. */
 	struct {
 		uint64_t at_ms;
@@ -94,6 +114,9 @@ struct sim {
 	unsigned failures;                  /* of commits. */
 	unsigned deaths;                    /* Per 100,000 of host turns. */
 	uint64_t full_until_ms;             /* The disk. */
+	bool unsure;                        /* Programs may fail. */
+	struct program *programs;
+	size_t n_programs;
 	uint64_t turns;
 	uint64_t crash_turn; /* Dies once, in this one; 0: by chance. */
 	enum moment crash_moment;

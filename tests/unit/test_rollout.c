@@ -366,6 +366,94 @@ the_limits_of_all_rollouts_hold(void **state)
 }
 
 static void
+says(Gdr__Item *item, const char *have)
+{
+	free(item->have);
+	item->have = have ? xstrdup(have) : NULL;
+}
+
+/* On the same machine, before and after. */
+static void
+worse_than_before_is_a_failure(void **state)
+{
+	char layer_name[] = "readiness";
+	char key[] = "busbw";
+	Gdr__Item item = GDR__ITEM__INIT;
+	Gdr__Item *items[] = { &item };
+	Gdr__LayerReport layer = GDR__LAYER_REPORT__INIT;
+	Gdr__LayerReport *layers[] = { &layer };
+	Gdr__Report report = GDR__REPORT__INIT;
+	const struct rollout_part part = { "n0/vm", &report };
+	struct err err = { 0 };
+	struct fixture f;
+
+	(void)state;
+	item.key = key;
+	layer.name = layer_name;
+	layer.items = items;
+	layer.n_items = 1;
+	report.layers = layers;
+	report.n_layers = 1;
+	set_up(&f);
+	f.seen[0].parts = &part;
+	f.seen[0].n_parts = 1;
+	says(&item, "180.5 GB/s");
+	planned(&f, "compare: {'readiness/bus*': '-5%'}, max_unavailable: '1'");
+	steps(&f, NOW, "");
+	steps(&f, NOW + 1000, "n0>2");
+	settle(&f, 0);
+	says(&item, "none yet");
+	steps(&f, NOW + 2000, "");
+	steps(&f, NOW + 13000, ""); /* Done, soaked, and nobody can tell. */
+	assert_int_equal(f.record->gates[0]->result, GDR__ROLLOUT_GATE_RESULT__GATE_UNKNOWN);
+	says(&item, "178 GB/s");
+	steps(&f, NOW + 14000, "");
+	assert_int_equal(f.record->gates[1]->result, GDR__ROLLOUT_GATE_RESULT__GATE_PASS);
+	assert_non_null(strstr(f.record->gates[1]->evidence, "readiness/bus*: 1 compared, -1.4% at worst"));
+	pb_free(&f.record->base);
+	f.seen[0].revision = 1;
+	says(&item, "180.5 GB/s");
+	planned(&f, "compare: {'readiness/bus*': '-5%'}");
+	steps(&f, NOW, "");
+	steps(&f, NOW + 1000, "n0>2");
+	settle(&f, 0);
+	says(&item, "120 GB/s");
+	steps(&f, NOW + 2000, "");
+	assert_int_equal(f.record->nodes[0]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_FAILED);
+	assert_string_equal(f.record->nodes[0]->why, "n0/vm readiness/busbw was 180.5 and is 120: -33.5%, -5% allowed");
+	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_PAUSED);
+	says(&item, "181 GB/s"); /* It came right after all. */
+	steps(&f, NOW + 3000, "");
+	assert_int_equal(f.record->nodes[0]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_DONE);
+	tear_down(&f);
+	assert_int_equal(plan(&f, "compare: {'a/b': '5%'}", &err), -EINVAL);
+	assert_int_equal(plan(&f, "compare: {'a/b': '-x%'}", &err), -EINVAL);
+	says(&item, NULL);
+}
+
+/* A program that ran too long, or for a gdrd that is gone, may have done its work: it is never taken to have. */
+static void
+what_may_have_been_undrained_is_drained_again(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	planned(&f, "drain: d, max_unavailable: '1'");
+	steps(&f, NOW, "");
+	Gdr__RolloutNode *node = f.record->nodes[0];
+	assert_true(node->has_drain);
+	node->drain = GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINED;
+	assert_int_equal(decide(&f, GDR__ROLLOUT_ACTION__ROLLOUT_PAUSE, NOW + 500), 0);
+	assert_int_equal(node->drain, GDR__ROLLOUT_DRAIN__ROLLOUT_DRAINING);
+	assert_int_equal(decide(&f, GDR__ROLLOUT_ACTION__ROLLOUT_RESUME, NOW + 600), 0);
+	steps(&f, NOW + 1000, "");
+	steps(&f, NOW + 2000, "");
+	assert_int_equal(node->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_CLAIMED);
+	tear_down(&f);
+}
+
+static void
 what_makes_no_plan(void **state)
 {
 	struct err err = { 0 };
@@ -635,7 +723,8 @@ who_supersedes_takes_over(void **state)
 	assert_int_equal(old->state, GDR__ROLLOUT_STATE__ROLLOUT_SUPERSEDED);
 	assert_false(rollout_is_active(old));
 	steps(&f, NOW + 3000, "");
-	steps(&f, NOW + 4000, "n0>2"); /* Drained already, and undrained by the new one. */
+	answer(&f, ROLLOUT_DRAIN, 0, ""); /* Asked again: it waited for its turn, and an undrain may have begun. */
+	steps(&f, NOW + 4000, "n0>2");
 	f.seen[0].state = GDR__NODE_STATE__NODE_READY;
 	settle(&f, 0);
 	steps(&f, NOW + 5000, "");
@@ -656,6 +745,8 @@ main(void)
 		cmocka_unit_test(time_in_which_gdrd_was_away_is_no_ones),
 		cmocka_unit_test(a_failed_canary_goes_back_alone),
 		cmocka_unit_test(the_limits_of_all_rollouts_hold),
+		cmocka_unit_test(worse_than_before_is_a_failure),
+		cmocka_unit_test(what_may_have_been_undrained_is_drained_again),
 		cmocka_unit_test(what_makes_no_plan),
 		cmocka_unit_test(drained_before_it_is_moved),
 		cmocka_unit_test(who_was_claimed_and_not_moved_is_undrained),
