@@ -110,19 +110,11 @@ vm_topology_need(const struct vm_plan *plan, char **why)
 
 /* --- the file -------------------------------------------------------------------------------------------- */
 
-/* As every version of NCCL reads it: "16 GT/s" for the kernel's "16.0 GT/s PCIe".  Where the host's link is not known,
- * PCI Express 4.0 x16. */
+/* NULL: the host's link is not known. */
 static void
 set_link(struct nccltopo_node *pci, const Gdr__PciDevice *device)
 {
-	const char *speed = device && device->max_link_speed ? device->max_link_speed : "16 GT/s";
-	unsigned width = device && device->max_link_width ? device->max_link_width : 16;
-	double gts = strtod(speed, NULL);
-	auto_free char *written = gts > 0 && gts <= 32 ? xasprintf("%g GT/s", gts) : xstrdup(speed);
-	auto_free char *lanes = xasprintf("%u", width);
-
-	nccltopo_set(pci, "link_speed", written);
-	nccltopo_set(pci, "link_width", lanes);
+	nccltopo_set_link(pci, device ? device->max_link_speed : NULL, device ? device->max_link_width : 0);
 }
 
 static void
@@ -168,11 +160,11 @@ vm_topology_make(const struct vm_plan *plan, const Gdr__Inventory *inventory)
 		const struct vm_cell *cell = &plan->cells[i];
 		struct nccltopo_node *cpu = nccltopo_add(system, "cpu");
 		auto_free char *id = xasprintf("%zu", i);
-		auto_free char *affinity = nccltopo_affinity(cell->first_vcpu, cell->first_vcpu + cell->n_vcpus - 1,
-							     plan->n_cpus);
+		auto_free char *vcpus = xasprintf("%u-%u", cell->first_vcpu, cell->first_vcpu + cell->n_vcpus - 1);
+		auto_free char *affinity = cell->n_vcpus > 0 ? nccltopo_affinity(vcpus, plan->n_cpus) : NULL;
 
 		nccltopo_set(cpu, "numaid", id);
-		if (cell->n_vcpus > 0)
+		if (affinity)
 			nccltopo_set(cpu, "affinity", affinity);
 		for (size_t g = 0; g < plan->n_groups; g++)
 			if (plan->groups[g].cell == i)

@@ -1,5 +1,6 @@
 #include "common/nccltopo.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,19 +184,60 @@ nccltopo_write(const struct nccltopo_node *root, struct buf *out)
 	write_nodes(root, 0, out);
 }
 
-/* Only the highest word may be shorter than 8 digits; here none is. */
-char *
-nccltopo_affinity(unsigned first, unsigned last, unsigned total)
+/* --- values -------------------------------------------------------------------------------------------- */
+
+void
+nccltopo_set_link(struct nccltopo_node *pci, const char *speed, unsigned width)
 {
+	double gts = speed ? strtod(speed, NULL) : 0;
+	auto_free char *written = gts > 0 && gts <= 32 ? xasprintf("%g GT/s", gts)
+						       : xstrdup(gts > 0 ? speed : "16 GT/s");
+	auto_free char *lanes = xasprintf("%u", width ? width : 16);
+
+	nccltopo_set(pci, "link_speed", written);
+	nccltopo_set(pci, "link_width", lanes);
+}
+
+#define WORDS 32 /* 1024 CPUs, as many as NCCL has bits for. */
+
+/* "0-23" or "48", of which '*at' becomes what follows; false: neither. */
+static bool
+take_range(const char **at, unsigned long *first, unsigned long *last)
+{
+	char *end;
+
+	*first = *last = strtoul(*at, &end, 10);
+	if (end == *at)
+		return false;
+	if (*end == '-') {
+		const char *from = end + 1;
+
+		*last = strtoul(from, &end, 10);
+		if (end == from)
+			return false;
+	}
+	*at = *end == ',' ? end + 1 : end;
+	return *last >= *first && (!*end || *end == ',');
+}
+
+char *
+nccltopo_affinity(const char *list, unsigned total)
+{
+	uint32_t words[WORDS] = { 0 };
+	unsigned n = (total + 31) / 32;
+	unsigned long first;
+	unsigned long last;
 	struct buf out = { 0 };
 
-	for (unsigned word = (total + 31) / 32; word-- > 0;) {
-		unsigned bits = 0;
-
-		for (unsigned bit = 0; bit < 32; bit++)
-			if (word * 32 + bit >= first && word * 32 + bit <= last)
-				bits |= 1U << bit;
-		buf_printf(&out, "%s%08x", out.len ? "," : "", bits);
+	if (n > WORDS)
+		return NULL;
+	while (*list) {
+		if (!take_range(&list, &first, &last) || last >= total)
+			return NULL;
+		for (unsigned long cpu = first; cpu <= last; cpu++)
+			words[cpu / 32] |= 1U << cpu % 32;
 	}
+	while (n-- > 0)
+		buf_printf(&out, "%s%08x", out.len ? "," : "", words[n]);
 	return buf_steal(&out);
 }

@@ -99,6 +99,9 @@ enum nccltopo_distance nccltopo_distance(const struct nccltopo_node *a, const st
  * and the NUMA node of each.  NCCL climbs two components at a time and stops at the first that is no PCI address. */
 enum nccltopo_distance nccltopo_climb(const char *path_a, int numa_a, const char *path_b, int numa_b);
 
-/* "ffffff" and so on in words of 32 bits, the most significant first, as affinity has it: for the CPUs 'first' to
- * 'last' of 'total'; the caller frees. */
-char *nccltopo_affinity(unsigned first, unsigned last, unsigned total);
+/* The link as every version of NCCL reads it: "16 GT/s" for the kernel's "16.0 GT/s PCIe".  Where speed (NULL, or the
+ * kernel's "Unknown") or width (0) is not known, of PCI Express 4.0 x16. */
+void nccltopo_set_link(struct nccltopo_node *pci, const char *speed, unsigned width);
+/* As affinity has them, the CPUs of a list of the kernel's ("0-23,48") of 'total': words of 32 bits, the most
+ * significant first.  NULL: it is no such list.  The caller frees. */
+char *nccltopo_affinity(const char *list, unsigned total);

@@ -12,10 +12,6 @@
 #include "common/mem.h"
 #include "common/nccltopo.h"
 
-/* Where sysfs does not tell a link: PCI Express 4.0 x16. */
-#define SPEED "16 GT/s"
-#define WIDTH 16U
-
 struct making {
 	const struct machine *machine;
 	const struct ib_ports *ports;
@@ -56,18 +52,6 @@ same_group(const Gdr__PciDevice *a, const Gdr__PciDevice *b)
 	       strncmp(a->address, b->address, strcspn(a->address, ".") - 2) == 0;
 }
 
-/* As every version of NCCL reads it: "16 GT/s" for the kernel's "16.0 GT/s PCIe". */
-static void
-set_link(struct nccltopo_node *node, const char *speed, unsigned width)
-{
-	double gts = speed ? strtod(speed, NULL) : 0;
-	auto_free char *written = gts > 0 && gts <= 32 ? xasprintf("%g GT/s", gts) : xstrdup(gts > 0 ? speed : SPEED);
-	auto_free char *lanes = xasprintf("%u", width ? width : WIDTH);
-
-	nccltopo_set(node, "link_speed", written);
-	nccltopo_set(node, "link_width", lanes);
-}
-
 static void
 name_net(struct nccltopo_node *pci, const char *name)
 {
@@ -86,7 +70,7 @@ add_endpoint(const struct making *making, struct nccltopo_node *bridge, const Gd
 
 	nccltopo_set(pci, "busid", device->address);
 	nccltopo_set(pci, "class", class);
-	set_link(pci, device->max_link_speed, device->has_max_link_width ? device->max_link_width : 0);
+	nccltopo_set_link(pci, device->max_link_speed, device->max_link_width);
 	if (device->kind == GDR__PCI_DEVICE__KIND__NIC)
 		name_net(pci, net_of(making, device->address));
 }
@@ -115,33 +99,10 @@ add_group(struct making *making, struct nccltopo_node *cpu, size_t first)
 		     strtod(device->max_link_speed, NULL) > strtod(fastest->max_link_speed, NULL)))
 			fastest = device;
 	}
-	set_link(bridge, fastest->max_link_speed, fastest->has_max_link_width ? fastest->max_link_width : 0);
+	nccltopo_set_link(bridge, fastest->max_link_speed, fastest->max_link_width);
 	for (size_t i = first; i < inventory->n_pci; i++)
 		if (is_endpoint(making, inventory->pci[i]) && same_group(inventory->pci[i], head))
 			add_endpoint(making, bridge, inventory->pci[i]);
-}
-
-/* "0-23,48": its words of 32 bits, of as many CPUs as there are; NULL: the list is none.  The caller frees. */
-static char *
-affinity_of(const char *list, unsigned total)
-{
-	uint32_t words[64] = { 0 };
-	unsigned n = (total + 31) / 32;
-	struct buf out = { 0 };
-
-	for (const char *p = list; p && *p;) {
-		char *end;
-		unsigned long first = strtoul(p, &end, 10);
-		unsigned long last = *end == '-' ? strtoul(end + 1, &end, 10) : first;
-		if (end == p || last >= sizeof(words) * 8)
-			return NULL;
-		for (unsigned long cpu = first; cpu <= last; cpu++)
-			words[cpu / 32] |= 1U << (cpu % 32);
-		p = *end == ',' ? end + 1 : end + strlen(end);
-	}
-	for (unsigned i = n; i > 0 && n <= 64; i--)
-		buf_printf(&out, i == n ? "%x" : ",%08x", words[i - 1]);
-	return buf_steal(&out);
 }
 
 static void
@@ -150,7 +111,7 @@ add_cell(struct making *making, const Gdr__NumaNode *cell)
 	const Gdr__Inventory *inventory = making->machine->inventory;
 	struct nccltopo_node *cpu = nccltopo_add(making->system, "cpu");
 	auto_free char *id = xasprintf("%u", cell->id);
-	auto_free char *affinity = affinity_of(cell->cpulist, inventory->cpus);
+	auto_free char *affinity = cell->cpulist ? nccltopo_affinity(cell->cpulist, inventory->cpus) : NULL;
 
 	nccltopo_set(cpu, "numaid", id);
 	if (affinity && *affinity)

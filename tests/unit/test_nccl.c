@@ -264,7 +264,7 @@ version_gates(void **state)
 
 static const char expected[] =
 	"<system version=\"1\">\n"
-	"  <cpu numaid=\"0\" affinity=\"3\">\n"
+	"  <cpu numaid=\"0\" affinity=\"00000003\">\n"
 	"    <pci busid=\"ffff:ff:00.0\" class=\"0x060400\" link_speed=\"16 GT/s\" link_width=\"16\">\n"
 	"      <pci busid=\"0000:b7:00.0\" class=\"0x020000\" link_speed=\"16 GT/s\" link_width=\"16\">\n"
 	"        <nic>\n"
@@ -274,7 +274,7 @@ static const char expected[] =
 	"      <pci busid=\"0000:b9:00.0\" class=\"0x030200\" link_speed=\"16 GT/s\" link_width=\"16\"/>\n"
 	"    </pci>\n"
 	"  </cpu>\n"
-	"  <cpu numaid=\"1\" affinity=\"c\">\n"
+	"  <cpu numaid=\"1\" affinity=\"0000000c\">\n"
 	"    <pci busid=\"ffff:ff:01.0\" class=\"0x060400\" link_speed=\"16 GT/s\" link_width=\"16\">\n"
 	"      <pci busid=\"0000:97:00.0\" class=\"0x020000\" link_speed=\"16 GT/s\" link_width=\"16\">\n"
 	"        <nic>\n"

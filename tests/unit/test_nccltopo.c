@@ -159,7 +159,7 @@ trees_are_built_and_changed(void **state)
 	struct nccltopo_node *cpu = nccltopo_add(system, "cpu");
 	struct nccltopo_node *gone = nccltopo_add(cpu, "pci");
 	struct nccltopo_node *pci = nccltopo_add(cpu, "pci");
-	auto_free char *affinity = nccltopo_affinity(24, 47, 48);
+	auto_free char *affinity = nccltopo_affinity("24-47", 48);
 
 	(void)state;
 	nccltopo_set(system, "version", "2");
@@ -312,6 +312,67 @@ links_are_as_nccl_counts(void **state)
 }
 
 static void
+affinities_are_written(void **state)
+{
+	static const struct {
+		const char *list;
+		unsigned total;
+		const char *want; /* NULL: it is no list. */
+	} cases[] = {
+		{ "0-23", 48, "00000000,00ffffff" },
+		{ "24-47", 48, "0000ffff,ff000000" },
+		{ "0,2-3,63", 64, "80000000,0000000d" },
+		{ "", 32, "00000000" },
+		{ "0-31", 32, "ffffffff" },
+		{ "32", 32, NULL },
+		{ "0-", 32, NULL },
+		{ "a", 32, NULL },
+		{ "0;1", 32, NULL },
+		{ "0", 1025, NULL },
+		{ "", 2000, NULL },
+		{ "3-1", 32, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		auto_free char *have = nccltopo_affinity(cases[i].list, cases[i].total);
+
+		if (!have != !cases[i].want || (have && strcmp(have, cases[i].want) != 0))
+			fail_msg("'%s' of %u: %s", cases[i].list, cases[i].total, have ? have : "NULL");
+	}
+}
+
+static void
+links_are_written_for_every_version(void **state)
+{
+	static const struct {
+		const char *speed;
+		unsigned width;
+		const char *want;
+		const char *lanes;
+	} cases[] = {
+		{ "16.0 GT/s PCIe", 8, "16 GT/s", "8" },
+		{ "2.5 GT/s", 1, "2.5 GT/s", "1" },
+		{ "64.0 GT/s PCIe", 16, "64.0 GT/s PCIe", "16" },
+		{ "Unknown", 0, "16 GT/s", "16" },
+		{ NULL, 0, "16 GT/s", "16" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct nccltopo_node *pci = nccltopo_new();
+		bool known;
+
+		nccltopo_set_link(pci, cases[i].speed, cases[i].width);
+		assert_string_equal(nccltopo_get(pci, "link_speed"), cases[i].want);
+		assert_string_equal(nccltopo_get(pci, "link_width"), cases[i].lanes);
+		(void)nccltopo_bandwidth(pci, &known);
+		assert_true(known);
+		nccltopo_free(pci);
+	}
+}
+
+static void
 versions_are_read(void **state)
 {
 	static const char *const bad[] = { "", "2", "2.", "2.20.5.1", "2.20-5", " 2.20", "-2.20", "2.200", "x" };
@@ -340,6 +401,8 @@ main(void)
 		cmocka_unit_test(distances_are_as_nccl_counts),
 		cmocka_unit_test(a_switch_of_two_levels_may_be_one),
 		cmocka_unit_test(sysfs_is_climbed_as_nccl_climbs),
+		cmocka_unit_test(affinities_are_written),
+		cmocka_unit_test(links_are_written_for_every_version),
 		cmocka_unit_test(versions_are_read),
 		cmocka_unit_test(links_are_as_nccl_counts),
 	};
