@@ -201,10 +201,15 @@ print_device(const Gdr__PciDevice *device)
 {
 	auto_free char *vfs = device->has_max_vfs ? xasprintf("%u/%u", device->vfs, device->max_vfs) : xstrdup("-");
 
-	(void)printf("%-13s %-15s %04x:%04x %4d  %-14s %-7s %s\n", device->address,
+	(void)printf("%-13s %-15s %04x:%04x %4d  %-14s %-7s %s", device->address,
 		     pbtext_enum(&gdr__pci_device__kind__descriptor, device->kind), device->vendor, device->device,
 		     device->has_numa_node ? device->numa_node : -1, device->driver ? device->driver : "-", vfs,
 		     device->switch_group ? device->switch_group : "-");
+	if (device->firmware)
+		(void)printf("  %s", device->firmware);
+	if (device->firmware && device->firmware_stored && strcmp(device->firmware, device->firmware_stored) != 0)
+		(void)printf(" (%s stored)", device->firmware_stored);
+	(void)printf("\n");
 }
 
 static void
@@ -222,8 +227,8 @@ print_inventory(const Gdr__Inventory *inventory)
 		(void)printf("node %u   cpus %s, %.1f GiB\n", inventory->numa[i]->id,
 			     inventory->numa[i]->cpulist ? inventory->numa[i]->cpulist : "-",
 			     (double)inventory->numa[i]->memory / (1 << 30));
-	(void)printf("\n%-13s %-15s %-9s %4s  %-14s %-7s %s\n", "ADDRESS", "KIND", "ID", "NUMA", "DRIVER", "VFS",
-		     "SWITCH");
+	(void)printf("\n%-13s %-15s %-9s %4s  %-14s %-7s %-12s  %s\n", "ADDRESS", "KIND", "ID", "NUMA", "DRIVER", "VFS",
+		     "SWITCH", "FIRMWARE");
 	for (size_t i = 0; i < inventory->n_pci; i++)
 		print_device(inventory->pci[i]);
 }

@@ -16,7 +16,8 @@ struct pass {
 	const Gdr__Spec *spec;
 	bool enforce;
 	bool hold;      /* Something waits for a boot, be it staged or yet to be: live changes wait from here on. */
-	bool staged;    /* For something only the boot is missing. */
+	bool staged;    /* For something only the boot is missing, */
+	bool boot;      /* and for something of it nothing else would do. */
 	bool work;      /* Something can be done, and was not tried. */
 	unsigned boots; /* That it takes, as far as the items know. */
 	char first[200];
@@ -67,6 +68,9 @@ was_tried(const struct pass *pass, const struct report *before, const struct ite
 static void
 judge_boots(struct pass *pass, const char *layer, struct report *report)
 {
+	struct err ignored; /* What cannot be written is found again. */
+
+	journal_hold(pass->journal);
 	for (size_t i = 0; i < report->n; i++) {
 		struct item *item = &report->items[i];
 
@@ -82,34 +86,39 @@ judge_boots(struct pass *pass, const char *layer, struct report *report)
 		item->fix = FIX_MANUAL;
 		free(old);
 	}
+	(void)journal_flush(pass->journal, &ignored);
 }
 
-/* The value from before our first change: kept before that, and what is to become of it renewed ever after. */
-static int
-keep_value(const struct pass *pass, const char *layer, const struct item *item, bool ripe, struct err *err)
+/* The value from before our first change: kept before that, and what is to become of it renewed ever after.  What is
+ * found staged was changed by way of another item, or by somebody else: it still has what it had. */
+static void
+keep_value(const struct pass *pass, const char *layer, const struct item *item, bool ripe)
 {
-	if (item->keep != KEEP_VALUE && item->keep != KEEP_RESTORE)
-		return 0;
-	return journal_keep(pass->journal, layer, item->key, ripe ? item->have : NULL, item->unlock,
-			    item->keep == KEEP_RESTORE, err);
+	const char *value = ripe || is_staged(item) ? item->have : NULL;
+	struct err held;
+
+	if (item->keep == KEEP_VALUE || item->keep == KEEP_RESTORE)
+		(void)journal_keep(pass->journal, layer, item->key, value, item->unlock, item->keep == KEEP_RESTORE,
+				   &held);
 }
 
 /* All of it on disk before any of it on the machine: a layer may do several items at once. */
 static int
 note_changes(const struct pass *pass, const char *layer, const struct report *report, struct err *err)
 {
+	struct err held;
+
+	journal_hold(pass->journal);
 	for (size_t i = 0; i < report->n; i++) {
 		const struct item *item = &report->items[i];
 		bool ripe = is_ripe(pass, report, item);
-		int rc = keep_value(pass, layer, item, ripe, err);
 
-		if (rc == 0 && ripe)
-			rc = journal_change(pass->journal, layer, item->key, item->have, item->want,
-					    item->fix == FIX_STAGE, err);
-		if (rc < 0)
-			return err_wrap(err, "%s", item->key);
+		keep_value(pass, layer, item, ripe);
+		if (ripe)
+			(void)journal_change(pass->journal, layer, item->key, item->have, item->want,
+					     item->fix == FIX_STAGE, &held);
 	}
-	return 0;
+	return journal_flush(pass->journal, err) < 0 ? err_wrap(err, "journal") : 0;
 }
 
 /* Everything that may be done now is done; the first failure is kept, the others are tried all the same. */
@@ -139,13 +148,16 @@ apply_items(const struct pass *pass, const struct named_layer *layer, const stru
 static int
 note_staged(const struct pass *pass, const char *layer, const struct report *report, struct err *err)
 {
+	struct err held;
+
+	journal_hold(pass->journal);
 	for (size_t i = 0; i < report->n; i++) {
 		const struct item *item = &report->items[i];
 
-		if (is_staged(item) && journal_staged(pass->journal, layer, item->key, item->have, item->want, err) < 0)
-			return err_wrap(err, "%s", item->key);
+		if (is_staged(item))
+			(void)journal_staged(pass->journal, layer, item->key, item->have, item->want, &held);
 	}
-	return 0;
+	return journal_flush(pass->journal, err) < 0 ? err_wrap(err, "journal") : 0;
 }
 
 /* An item that still asks for what was done has failed; what only came to light by it waits for the next pass. */
@@ -194,6 +206,15 @@ take_turn(struct pass *pass, const struct named_layer *layer, struct report *rep
 	return err->code;
 }
 
+/* What one item that is not right waits for. */
+static void
+tally_wait(struct pass *pass, const struct item *item)
+{
+	pass->staged = pass->staged || is_staged(item);
+	pass->boot = pass->boot || (is_staged(item) && !item->reload);
+	pass->boots = boots_of(item) > pass->boots ? boots_of(item) : pass->boots;
+}
+
 static void
 tally(struct pass *pass, const char *layer, const struct report *report, const struct err *err)
 {
@@ -206,8 +227,7 @@ tally(struct pass *pass, const char *layer, const struct report *report, const s
 
 		if (item->fix == FIX_NONE)
 			continue;
-		pass->staged = pass->staged || is_staged(item);
-		pass->boots = boots_of(item) > pass->boots ? boots_of(item) : pass->boots;
+		tally_wait(pass, item);
 		if (pass->wrong == 0 && !err->code && wrong == 0)
 			(void)snprintf(pass->first, sizeof(pass->first), "%s: %s: want %s, have %s", layer, item->key,
 				       item->want, item->have);
@@ -231,6 +251,7 @@ conclude(const struct pass *pass)
 		result.outcome = GDR__OUTCOME__OUTCOME_WANTS_REBOOT;
 	else
 		result.outcome = GDR__OUTCOME__OUTCOME_STUCK;
+	result.reload = result.outcome == GDR__OUTCOME__OUTCOME_WANTS_REBOOT && !pass->boot;
 	if (pass->wrong > 1)
 		(void)snprintf(result.why, sizeof(result.why), "%s (and %u more)", pass->first, pass->wrong - 1);
 	else
@@ -270,4 +291,36 @@ converge(const struct machine *machine, struct journal *journal, const struct na
 		report_free(&report);
 	}
 	return conclude(&pass);
+}
+
+static int
+reload(const struct machine *machine, const struct layer *layer, const Gdr__Spec *spec, struct err *err)
+{
+	struct report report = { 0 };
+	int rc = layer->inspect(machine, spec, &report, err);
+
+	if (rc == 0)
+		rc = layer->reload(machine, &report, err);
+	report_free(&report);
+	return rc;
+}
+
+int
+converge_reload(const struct machine *machine, const struct named_layer *layers, size_t n_layers, const Gdr__Spec *spec,
+		struct err *err)
+{
+	struct err first = { 0 };
+
+	for (size_t i = 0; i < n_layers; i++) {
+		struct err own = { 0 };
+
+		if (layers[i].layer->reload && layers[i].layer->wanted(spec) &&
+		    reload(machine, layers[i].layer, spec, &own) < 0 && !first.code) {
+			first = own;
+			(void)err_wrap(&first, "%s", layers[i].name);
+		}
+	}
+	if (first.code)
+		*err = first;
+	return first.code;
 }

@@ -20,6 +20,7 @@ enum converge_how {
 struct converge_result {
 	Gdr__Outcome outcome;
 	unsigned boots; /* That it takes until all is right, as far as the items know. */
+	bool reload;    /* It wants a reboot, and converge_reload() may do instead. */
 	char why[256];  /* One line: what the outcome hangs on. */
 };
 
@@ -28,3 +29,7 @@ struct converge_result
 converge(const struct machine *machine, struct journal *journal, const struct named_layer *layers, size_t n_layers,
 	 const Gdr__Spec *spec, enum converge_how how,
 	 void (*done)(void *arg, const char *layer, const struct report *report, const struct err *err), void *arg);
+
+/* In place of a reboot, under the same grant and on a drained host: layers load what they have staged. */
+int converge_reload(const struct machine *machine, const struct named_layer *layers, size_t n_layers,
+		    const Gdr__Spec *spec, struct err *err);

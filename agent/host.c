@@ -15,6 +15,7 @@
 
 #include "agent/host_internal.h"
 #include "common/err.h"
+#include "common/file.h"
 #include "common/mem.h"
 
 #define READ_MAX (4U << 20)
@@ -125,50 +126,12 @@ open_regular(struct host *host, const char *path, int flags, struct err *err)
 	return err_set(err, -EINVAL, "%s: no regular file", path);
 }
 
-/* Reads up to 'size' bytes; a negative errno or how many there were. */
-static ssize_t
-read_some(int fd, char *text, size_t size)
-{
-	size_t used = 0;
-
-	while (used < size) {
-		ssize_t n = read(fd, text + used, size - used);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
-	return (ssize_t)used;
-}
-
 int
 host_read(struct host *host, const char *path, char **out, size_t *len, struct err *err)
 {
 	auto_close int fd = open_regular(host, path, O_RDONLY, err);
-	auto_free char *text = NULL;
-	size_t size = 0;
-	size_t used = 0;
 
-	if (fd < 0)
-		return fd;
-	do {
-		size = size ? size * 2 : 4096;
-		text = xrealloc(text, size, 1);
-		ssize_t n = read_some(fd, text + used, size - 1 - used);
-		if (n < 0)
-			return fail(err, (int)n, path, "");
-		used += (size_t)n;
-	} while (used == size - 1 && used <= READ_MAX);
-	if (used > READ_MAX)
-		return err_set(err, -EFBIG, "%s: more than %u bytes", path, READ_MAX);
-	text[used] = '\0';
-	if (len)
-		*len = used;
-	*out = steal(&text);
-	return 0;
+	return fd < 0 ? fd : file_read_fd(fd, path, READ_MAX, out, len, err);
 }
 
 int

@@ -15,6 +15,7 @@
 #include "agent/host.h"
 #include "agent/host_internal.h"
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/mem.h"
 
@@ -122,15 +123,6 @@ struct child {
 	bool exited;
 	int status;
 };
-
-static long long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void
 stream_close(struct stream *stream)
@@ -301,7 +293,7 @@ child_wait(struct child *child, long long deadline)
 	long long grace = 0;
 
 	for (;;) {
-		long long now = now_ms();
+		long long now = clock_ms();
 		bool open = child->streams[0].fd >= 0 || child->streams[1].fd >= 0;
 
 		if (child->exited && !grace)
@@ -337,10 +329,10 @@ host_run(struct host *host, const char *const argv[], unsigned timeout_ms, struc
 		child_free(&child);
 		return err_set(err, rc, "%s: %s", path, strerror(-rc));
 	}
-	out->timed_out = !child_wait(&child, now_ms() + timeout_of(host, timeout_ms));
+	out->timed_out = !child_wait(&child, clock_ms() + timeout_of(host, timeout_ms));
 	if (out->timed_out) {
 		(void)kill(-child.pid, SIGKILL);
-		(void)child_wait(&child, now_ms() + REAP_MS);
+		(void)child_wait(&child, clock_ms() + REAP_MS);
 	}
 	out->status = child.exited ? child.status : STATUS_KILL;
 	out->out = xstrdup(child.streams[0].text);
@@ -361,10 +353,10 @@ host_apart(struct host *host, int (*work)(void *arg, struct buf *out), void *arg
 		child_free(&child);
 		return err_set(err, rc, "fork: %s", strerror(-rc));
 	}
-	if (!child_wait(&child, now_ms() + timeout_of(host, timeout_ms))) {
+	if (!child_wait(&child, clock_ms() + timeout_of(host, timeout_ms))) {
 		(void)kill(-child.pid, SIGKILL);
 		(void)kill(child.pid, SIGKILL); /* It may not have come to setpgid(). */
-		(void)child_wait(&child, now_ms() + REAP_MS);
+		(void)child_wait(&child, clock_ms() + REAP_MS);
 		rc = err_set(err, -ETIMEDOUT, "no answer within %u ms", timeout_of(host, timeout_ms));
 	} else if (child.status > 128) {
 		rc = err_set(err, -EIO, "crashed with signal %d", child.status - 128);

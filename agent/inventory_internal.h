@@ -15,3 +15,7 @@ void inventory_read_bars(struct host *host, Gdr__PciDevice *device);
 
 /* Fills in 'inventory->pci'. */
 void inventory_read_pci(struct host *host, struct pci *pci, Gdr__Inventory *inventory);
+
+/* The firmware version in the flash of a NIC that runs 'running'; NULL: nobody can tell.  Remembered for an hour.  The
+ * caller frees. */
+char *inventory_stored_firmware(struct host *host, const char *address, const char *running);

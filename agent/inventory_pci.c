@@ -128,6 +128,8 @@ read_nic(struct host *host, Gdr__PciDevice *device)
 
 	device->firmware = line_of(host, device->address, "infiniband/*/fw_ver");
 	device->psid = line_of(host, device->address, "infiniband/*/board_id");
+	if (device->firmware && device->vendor == VENDOR_MELLANOX)
+		device->firmware_stored = inventory_stored_firmware(host, device->address, device->firmware);
 	(void)host_read(host, path, &vpd, &len, &ignored);
 	if (!vpd)
 		return;

@@ -20,7 +20,8 @@ struct journal {
 	char *path; /* NULL: in memory only. */
 	char *boot_id;
 	Gdr__Journal *state;
-	bool unsaved; /* The last save failed: what is in memory is not on disk. */
+	bool unsaved; /* What is in memory is not on disk: the last save failed, or */
+	bool held;    /* it waits for journal_flush(). */
 };
 
 static void
@@ -38,11 +39,28 @@ save(struct journal *journal, struct err *err)
 
 	if (!journal->path)
 		return 0;
+	if (journal->held) {
+		journal->unsaved = true;
+		return 0;
+	}
 	buf_printf(&text, "# What gdr-agent changed on this host; see agent/journal.h. Written by the agent alone.\n");
 	pbtext_print(&journal->state->base, NULL, PBTEXT_YAML, &text);
 	rc = file_replace(journal->path, text.text, text.len, 0600, err);
 	journal->unsaved = rc < 0;
 	return rc;
+}
+
+void
+journal_hold(struct journal *journal)
+{
+	journal->held = true;
+}
+
+int
+journal_flush(struct journal *journal, struct err *err)
+{
+	journal->held = false;
+	return journal->unsaved ? save(journal, err) : 0;
 }
 
 static Gdr__Journal *
@@ -72,7 +90,7 @@ came_since(const struct journal *journal)
 {
 	const Gdr__Journal__Reboot *last = last_reboot(journal);
 
-	return is_open(last) && strcmp(last->from, journal->boot_id) != 0;
+	return is_open(last) && (last->reset || strcmp(last->from, journal->boot_id) != 0);
 }
 
 static int
@@ -336,7 +354,7 @@ drop_oldest_reboot(Gdr__Journal *state)
 }
 
 static Gdr__Journal__Reboot *
-new_reboot(const struct journal *journal, const char *spec_hash, const char *why)
+new_reboot(const struct journal *journal, const char *spec_hash, const char *why, bool reset)
 {
 	Gdr__Journal__Reboot *reboot = xcalloc(1, sizeof(*reboot));
 	char at[32] = "";
@@ -350,6 +368,7 @@ new_reboot(const struct journal *journal, const char *spec_hash, const char *why
 	reboot->spec_hash = xstrdup(spec_hash);
 	reboot->why = xstrdup(why);
 	reboot->at = xstrdup(at);
+	reboot->has_reset = reboot->reset = reset;
 	return reboot;
 }
 
@@ -359,23 +378,21 @@ is_announced(const struct journal *journal, const char *spec_hash)
 {
 	const Gdr__Journal__Reboot *last = last_reboot(journal);
 
-	return is_open(last) && strcmp(last->from, journal->boot_id) == 0 && last->spec_hash &&
+	return is_open(last) && !last->reset && strcmp(last->from, journal->boot_id) == 0 && last->spec_hash &&
 	       strcmp(last->spec_hash, spec_hash) == 0;
 }
 
-int
-journal_reboot(struct journal *journal, const char *spec_hash, const char *why, struct err *err)
+static int
+announce(struct journal *journal, const char *spec_hash, const char *why, bool reset, struct err *err)
 {
 	Gdr__Journal *state = journal->state;
 	unsigned used = journal_reboots(journal, spec_hash);
 	unsigned used_before = state->reboots_used;
 
-	if (is_announced(journal, spec_hash))
-		return journal->unsaved ? save(journal, err) : 0;
 	while (state->n_reboots >= REBOOTS_KEPT)
 		drop_oldest_reboot(state);
 	state->reboots = xrealloc(state->reboots, state->n_reboots + 1, sizeof(*state->reboots));
-	state->reboots[state->n_reboots++] = new_reboot(journal, spec_hash, why);
+	state->reboots[state->n_reboots++] = new_reboot(journal, spec_hash, why, reset);
 
 	auto_free char *hash_before = state->spec_hash;
 	state->spec_hash = xstrdup(spec_hash);
@@ -390,6 +407,32 @@ journal_reboot(struct journal *journal, const char *spec_hash, const char *why, 
 	state->spec_hash = steal(&hash_before);
 	state->reboots_used = used_before;
 	return rc;
+}
+
+int
+journal_reboot(struct journal *journal, const char *spec_hash, const char *why, struct err *err)
+{
+	if (is_announced(journal, spec_hash))
+		return journal->unsaved ? save(journal, err) : 0;
+	return announce(journal, spec_hash, why, false, err);
+}
+
+int
+journal_reset(struct journal *journal, const char *spec_hash, const char *why, struct err *err)
+{
+	return announce(journal, spec_hash, why, true, err);
+}
+
+bool
+journal_may_reset(const struct journal *journal)
+{
+	for (size_t i = 0; i < journal->state->n_reboots; i++) {
+		const Gdr__Journal__Reboot *reboot = journal->state->reboots[i];
+
+		if (reboot->from && strcmp(reboot->from, journal->boot_id) == 0)
+			return false;
+	}
+	return true;
 }
 
 bool

@@ -21,6 +21,10 @@ void journal_free(struct journal *journal);
 
 const char *journal_boot_id(const struct journal *journal);
 
+/* Between the two nothing is written and nothing fails, and then all is written at once. */
+void journal_hold(struct journal *journal);
+int journal_flush(struct journal *journal, struct err *err);
+
 /* Before a change.  The first 'before' of an item in a boot is kept; 'staged' for FIX_STAGE. */
 int journal_change(struct journal *journal, const char *layer, const char *key, const char *before, const char *want,
 		   bool staged, struct err *err);
@@ -54,5 +58,9 @@ void journal_forget(struct journal *journal, const char *layer, const char *key)
 unsigned journal_reboots(const struct journal *journal, const char *spec_hash);
 /* Before we reboot. */
 int journal_reboot(struct journal *journal, const char *spec_hash, const char *why, struct err *err);
-/* True once after a reboot that journal_reboot() announced: the first pass in the new boot. */
+/* Before NIC firmware is reset in place of a reboot: it is recorded and counted as one. */
+int journal_reset(struct journal *journal, const char *spec_hash, const char *why, struct err *err);
+/* False once this boot had a reset, or a reboot that ends it was announced. */
+bool journal_may_reset(const struct journal *journal);
+/* True once after a reboot that journal_reboot() announced, in the new boot; and once after a journal_reset(). */
 bool journal_came_back(struct journal *journal);

@@ -56,6 +56,7 @@ struct item {
 			   be staged only in a boot to come, and nothing of it is yet. */
 	enum keep keep;
 	char *unlock; /* NULL, or the key of the item without which this one is hidden. */
+	bool reload;  /* FIX_BOOT: reload() may do instead of the boot. */
 };
 
 /* What one layer found.  It owns its items and their strings. */
@@ -82,6 +83,10 @@ struct layer {
 	/* Does one FIX_LIVE or FIX_STAGE item; must be safe to repeat.  Success is not believed but seen: converge.c
 	 * inspects again, and an item that still asks for the same has failed. */
 	int (*apply)(const struct machine *machine, const Gdr__Spec *spec, const struct item *item, struct err *err);
+
+	/* Loads what is staged without a boot, for those items of the last inspect() that say 'reload'; the host is
+	 * drained.  May be NULL.  Success is seen here, too: what is not loaded goes on waiting for a boot. */
+	int (*reload)(const struct machine *machine, const struct report *report, struct err *err);
 };
 
 struct named_layer {

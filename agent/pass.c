@@ -101,35 +101,61 @@ apply_budget(Gdr__Report *report, const struct journal *journal, const Gdr__Desi
 				  report->why ? report->why : "?"));
 }
 
+/* Everything that a layer may look at; the caller frees '*inventory' and closes 'out->pci'. */
+static int
+open_machine(struct host *host, const struct journal *journal, struct machine *out, Gdr__Inventory **inventory,
+	     struct err *err)
+{
+	struct err pci_err = { 0 };
+
+	*out = (struct machine){ .host = host, .journal = journal };
+	/* A machine without PCI is one with nothing to find on it: the layers say so, item by item. */
+	if (pci_open(host, &out->pci, &pci_err) < 0)
+		out->pci = NULL;
+	int rc = inventory_read(host, out->pci, inventory, err);
+	out->inventory = *inventory;
+	if (rc < 0)
+		pci_close(out->pci);
+	return rc;
+}
+
 int
 pass_run(const struct program *program, struct host *host, struct journal *journal, const Gdr__Desired *desired,
 	 enum converge_how how, Gdr__Report **out, struct err *err)
 {
-	struct machine machine = { .host = host, .journal = journal };
-	struct err pci_err = { 0 };
 	Gdr__Inventory *inventory = NULL;
-	int rc;
+	struct machine machine;
+	int rc = open_machine(host, journal, &machine, &inventory, err);
 
-	/* A machine without PCI is one with nothing to find on it: the layers say so, item by item. */
-	if (pci_open(host, &machine.pci, &pci_err) < 0)
-		machine.pci = NULL;
-	rc = inventory_read(host, machine.pci, &inventory, err);
-	if (rc < 0) {
-		pci_close(machine.pci);
+	if (rc < 0)
 		return rc;
-	}
-	machine.inventory = inventory;
-
 	Gdr__Report *report = new_report(journal, desired);
 	if (desired && desired->spec) {
 		struct converge_result result = converge(&machine, journal, program->layers, program->n_layers,
 							 desired->spec, how, add_layer, report);
 		set_why(report, result.outcome, *result.why ? xstrdup(result.why) : NULL);
 		report->reboots_wanted = result.boots;
+		report->has_may_reset = report->may_reset = result.reload && journal_may_reset(journal);
 		apply_budget(report, journal, desired);
 	}
 	report->inventory = inventory;
 	pci_close(machine.pci);
 	*out = report;
 	return 0;
+}
+
+int
+pass_reload(const struct program *program, struct host *host, const struct journal *journal,
+	    const Gdr__Desired *desired, struct err *err)
+{
+	Gdr__Inventory *inventory = NULL;
+	struct machine machine;
+	int rc = open_machine(host, journal, &machine, &inventory, err);
+
+	if (rc < 0)
+		return rc;
+	rc = converge_reload(&machine, program->layers, program->n_layers, desired->spec, err);
+	inventory_free(inventory);
+	pci_close(machine.pci);
+	return rc;
 }

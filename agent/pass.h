@@ -17,5 +17,9 @@ struct program;
 int pass_run(const struct program *program, struct host *host, struct journal *journal, const Gdr__Desired *desired,
 	     enum converge_how how, Gdr__Report **out, struct err *err);
 
+/* In place of a reboot (agent/converge.h): the host is drained, and the journal knows of it. */
+int pass_reload(const struct program *program, struct host *host, const struct journal *journal,
+		const Gdr__Desired *desired, struct err *err);
+
 /* This machine's boot id (32 hex digits and dashes); the caller frees it. */
 int pass_boot_id(struct host *host, char **out, struct err *err);

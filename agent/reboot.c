@@ -2,39 +2,33 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/host.h"
 #include "agent/journal.h"
+#include "agent/pass.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
 
-#define ASK_AGAIN_S 300 /* A reboot that was asked for and has not come is asked for again. */
+#define ASK_AGAIN_MS 300000 /* A reboot that was asked for and has not come is asked for again. */
 
 struct reboot {
+	const struct program *program;
 	struct host *host;
 	struct journal *journal;
 	const char *hooks;
-	time_t asked;  /* CLOCK_MONOTONIC seconds; 0: not in this boot. */
+	int64_t asked; /* clock_ms(); 0: not in this boot. */
 	char *why;     /* What it is for. */
 	char *problem; /* Why the last attempt came to nothing. */
 };
 
-static time_t
-now_s(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
-}
-
 struct reboot *
-reboot_open(struct host *host, struct journal *journal, const Gdr__AgentConfig *config)
+reboot_open(const struct program *program, struct host *host, struct journal *journal, const Gdr__AgentConfig *config)
 {
 	struct reboot *reboot = xcalloc(1, sizeof(*reboot));
 
+	reboot->program = program;
 	reboot->host = host;
 	reboot->journal = journal;
 	reboot->hooks = config->hooks;
@@ -84,7 +78,7 @@ reboot_judge(struct reboot *reboot, Gdr__Report *report, const Gdr__Desired *des
 	}
 	free(reboot->why);
 	reboot->why = xstrdup(report->why ? report->why : "");
-	bool asked = reboot->asked && now_s() - reboot->asked < ASK_AGAIN_S;
+	bool asked = reboot->asked && clock_ms() - reboot->asked < ASK_AGAIN_MS;
 	if (reboot->problem)
 		say(report, GDR__OUTCOME__OUTCOME_WANTS_REBOOT, xstrdup(reboot->problem));
 	else if (asked)
@@ -116,6 +110,23 @@ failed(struct reboot *reboot, const char *what, struct err *err)
 	return err->code;
 }
 
+/* Loaded or not: once a boot, and what it did not load wants the reboot with the next look. */
+static int
+reset_instead(struct reboot *reboot, const char *why, const Gdr__Desired *desired, struct err *err)
+{
+	const char *hash = desired->spec_hash ? desired->spec_hash : "";
+
+	if (journal_reset(reboot->journal, hash, why, err) < 0)
+		return failed(reboot, "not without a journal", err);
+	log_info("resetting NIC firmware in place of a reboot: %s", why);
+	int rc = pass_reload(reboot->program, reboot->host, reboot->journal, desired, err);
+	reboot_came_back(reboot);
+	if (rc < 0)
+		return failed(reboot, "the firmware reset failed, the reboot is next", err);
+	free(steal(&reboot->problem));
+	return 0;
+}
+
 int
 reboot_go(struct reboot *reboot, const Gdr__Report *report, const Gdr__Desired *desired, struct err *err)
 {
@@ -124,12 +135,15 @@ reboot_go(struct reboot *reboot, const Gdr__Report *report, const Gdr__Desired *
 
 	if (run_hooks(reboot, "before-reboot", err) < 0)
 		return failed(reboot, "postponed", err);
+	bool asked_for = is_this_boot(reboot, desired->leave_boot);
+	if (report->may_reset && !asked_for)
+		return reset_instead(reboot, why, desired, err);
 	/* A reboot that an operator asked for is not charged to the spec's budget: it starts the count anew. */
-	bool charged = !is_this_boot(reboot, desired->leave_boot) && desired->spec_hash;
+	bool charged = !asked_for && desired->spec_hash;
 	if (journal_reboot(reboot->journal, charged ? desired->spec_hash : "", why, err) < 0)
 		return failed(reboot, "not without a journal", err);
 	log_info("rebooting: %s", why);
-	reboot->asked = now_s();
+	reboot->asked = clock_ms();
 	/* Through logind, which knows of inhibitors and ends the session of every service in order. */
 	if (host_do(reboot->host, argv, err) < 0)
 		return failed(reboot, "the reboot failed", err);
@@ -144,7 +158,7 @@ reboot_came_back(struct reboot *reboot)
 
 	if (!journal_came_back(reboot->journal))
 		return;
-	log_info("back after our reboot");
+	log_info("back after our reboot, or what stood in its place");
 	if (run_hooks(reboot, "after-reboot", &err) < 0)
 		log_error("%s", err.msg);
 }

@@ -173,7 +173,7 @@ open_worker(struct worker *worker, struct err *err)
 		return rc;
 	if (journal_open(worker->settings->journal_file, boot_id, &worker->journal, err) < 0)
 		log_warn("%s", err->msg);
-	worker->reboot = reboot_open(worker->host, worker->journal, config);
+	worker->reboot = reboot_open(worker->settings->program, worker->host, worker->journal, config);
 	worker->watch = settings_watch(config->comm_state);
 	return 0;
 }

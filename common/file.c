@@ -43,10 +43,25 @@ read_all(int fd, size_t max, struct buf *out)
 }
 
 int
+file_read_fd(int fd, const char *path, size_t max, char **out, size_t *len, struct err *err)
+{
+	auto_buf struct buf buf = { 0 };
+	int rc = read_all(fd, max, &buf);
+
+	if (rc < 0)
+		return err_set(err, rc, "%s: read: %s", path, strerror(-rc));
+	if (buf.len > max)
+		return err_set(err, -EFBIG, "%s: is larger than %zu bytes", path, max);
+	if (len)
+		*len = buf.len;
+	*out = buf_steal(&buf);
+	return 0;
+}
+
+int
 file_read(const char *path, size_t max, char **out, size_t *len, struct err *err)
 {
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	auto_buf struct buf buf = { 0 };
 	struct stat st;
 
 	if (fd < 0)
@@ -55,14 +70,7 @@ file_read(const char *path, size_t max, char **out, size_t *len, struct err *err
 		return failed(err, path, "stat");
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, -EINVAL, "%s: is not a regular file", path);
-	if (read_all(fd, max, &buf) < 0)
-		return failed(err, path, "read");
-	if (buf.len > max)
-		return err_set(err, -EFBIG, "%s: is larger than %zu bytes", path, max);
-	if (len)
-		*len = buf.len;
-	*out = buf_steal(&buf);
-	return 0;
+	return file_read_fd(fd, path, max, out, len, err);
 }
 
 static int

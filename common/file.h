@@ -12,6 +12,9 @@ struct err;
  * 'max' bytes is -EFBIG; a symbolic link as the last component or what is no regular file is an error. */
 int file_read(const char *path, size_t max, char **out, size_t *len, struct err *err);
 
+/* The same from a descriptor, as it stands; 'path' is for messages. */
+int file_read_fd(int fd, const char *path, size_t max, char **out, size_t *len, struct err *err);
+
 /* Replaces 'path' with 'data': temporary file beside it, fsync, rename, fsync of the folder.  After a
  * crash at any point the file is the old or the new one, whole. */
 int file_replace(const char *path, const void *data, size_t len, mode_t mode, struct err *err);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/mem.h"
 
 static struct {
@@ -163,19 +164,10 @@ log_debug(const char *fmt, ...)
 #define BURST_QUIET_MS 1000
 #define BURST_LONG_MS  10000
 
-static long long
-now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 void
 log_burst_tick(struct log_burst *burst)
 {
-	long long now = now_ms();
+	long long now = clock_ms();
 	bool over = now - burst->last_ms >= BURST_QUIET_MS;
 
 	if (burst->first_ms == 0 || (!over && now - burst->first_ms < BURST_LONG_MS))
@@ -201,7 +193,7 @@ log_burst(struct log_burst *burst, const char *fmt, ...)
 
 	log_burst_tick(burst);
 	burst->total++;
-	burst->last_ms = now_ms();
+	burst->last_ms = clock_ms();
 	if (burst->first_ms == 0) {
 		burst->first_ms = burst->last_ms;
 		log_text(LOG_WARNING, text);

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <zmq.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/mem.h"
 
@@ -389,23 +389,14 @@ wire_refused(struct wire *wire)
 	return wire_state(wire) == WIRE_REFUSED;
 }
 
-static long long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 int
 wire_wait(struct wire *wire, int ms, struct wire_frame *out)
 {
-	long long end = now_ms() + ms;
+	long long end = clock_ms() + ms;
 
 	for (;;) {
 		int rc = wire_recv(wire, out);
-		long long left = end - now_ms();
+		long long left = end - clock_ms();
 
 		if (rc != 0 || left <= 0 || wire_state(wire) == WIRE_REFUSED)
 			return rc;

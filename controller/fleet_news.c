@@ -318,13 +318,17 @@ wants_reboot(const struct node *node)
 
 /* A grant that its node no longer needs: it settled without the boot. */
 static void
-withdraw(struct fleet *fleet, struct node *node)
+withdraw(struct fleet *fleet, struct node *node, uint64_t now_ms)
 {
+	auto_free char *object = xasprintf("node/%s", node->name);
+	bool held = node->mode == GDR__MODE__MODE_HOLD;
 	bool settled = says(node, GDR__OUTCOME__OUTCOME_SETTLED) || says(node, GDR__OUTCOME__OUTCOME_WORKING) ||
 		       says(node, GDR__OUTCOME__OUTCOME_STUCK);
 
-	if (!node->grant_boot || (!settled && node->mode != GDR__MODE__MODE_HOLD))
+	if (!node->grant_boot || (!settled && !held))
 		return;
+	fleet_event(fleet, now_ms, "gdrd", "node.reboot-withdrawn", object, "%s",
+		    held ? "the node is held" : "the host no longer asks for it, in the same boot");
 	fleet_set_text(&node->grant_boot, NULL);
 	mark_dirty(fleet, node);
 	mark_push(fleet, node);
@@ -439,7 +443,7 @@ fleet_tick(struct fleet *fleet, uint64_t now_ms)
 		(void)store_trim_events(fleet->store, fleet->config->events_kept, &fleet->failed);
 	}
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
-		withdraw(fleet, node);
+		withdraw(fleet, node, now_ms);
 	grant_reboots(fleet, now_ms);
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
 		fleet_refresh(fleet, node, now_ms);

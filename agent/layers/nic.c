@@ -1,13 +1,16 @@
 /* nic.c - non-volatile settings of ConnectX cards, stored by mstconfig or mlxconfig and loaded at a boot.
  *
  * Spec:     nic: [{match: {vendor: 15b3, device: [101d]}, settings: {ADVANCED_PCI_SETTINGS: True, MAX_ACC_OUT_READ: 44},
- *           unlock: {MAX_ACC_OUT_READ: ADVANCED_PCI_SETTINGS}, on_unset: restore, firmware: {min: 22.36.1010}}]
+ *           unlock: {MAX_ACC_OUT_READ: ADVANCED_PCI_SETTINGS}, on_unset: restore, firmware: {min: 22.36.1010},
+ *           load: reset}]
  * Reads:    one full query of each physical function that a rule matches (agent/mlxconfig.h), the journal: what was
  *           staged in which boot, and what cards had before us; /sys/kernel/security/lockdown where a card is closed.
  * Changes:  the cards' stored settings, by one `set` a card with all that differs; /run/gdrfleet-agent/nic: how it
- *           ended.  Never reset, --with_default, -yy, or a firmware reset. */
+ *           ended.  Never the tool's reset verb, --with_default or -yy.
+ * Reload:   a firmware reset (agent/layers/nic_reset.h), where the profile asks for it. */
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +21,7 @@
 #include "agent/layers/nic_card.h"
 #include "agent/layers/nic_judge.h"
 #include "agent/layers/nic_notes.h"
+#include "agent/layers/nic_reset.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"
@@ -67,6 +71,7 @@ struct wants {
 	struct nic_want *v;
 	size_t n;
 	bool allow_dpu;
+	bool reset; /* A firmware reset may load what is stored. */
 	const Gdr__NicFirmware *firmware;
 };
 
@@ -128,6 +133,7 @@ add_rule(struct wants *wants, const Gdr__NicRule *rule)
 	for (size_t i = 0; i < rule->n_settings; i++)
 		add_setting(wants, rule, rule->settings[i]);
 	wants->allow_dpu = wants->allow_dpu || rule->allow_dpu;
+	wants->reset = rule->has_load ? rule->load == GDR__NIC_LOAD__LOAD_RESET : wants->reset;
 	wants->firmware = rule->firmware ? rule->firmware : wants->firmware;
 }
 
@@ -187,29 +193,114 @@ nic_wanted(const Gdr__Spec *spec)
 
 /* --- inspect -------------------------------------------------------------------------------------------------- */
 
-static void
-report_want(const struct machine *machine, const struct nic_card *card, const struct nic_view *view,
-	    const struct nic_want *want, struct report *out)
+/* "NAME=VALUE" for all that can be stored now and is not, of those in 'ripe' if there is one; NULL-terminated (auto_strv). */
+static char **
+differences(const struct nic_view *view, const struct list *ripe)
 {
+	char **out = xcalloc(view->n + 1, sizeof(*out));
+	size_t n = 0;
+
+	for (size_t i = 0; i < view->n; i++) {
+		auto_free char *key = nic_key(view->address, view->wants[i].name);
+		struct nic_verdict verdict;
+
+		nic_judge(view, &view->wants[i], &verdict);
+		if (verdict.fix == FIX_STAGE && (!ripe || list_has(ripe, key)))
+			out[n++] = xasprintf("%s=%s", view->wants[i].name, view->wants[i].value);
+	}
+	return out;
+}
+
+static char *
+join(char *const words[])
+{
+	auto_buf struct buf out = { 0 };
+
+	for (; *words; words++)
+		buf_printf(&out, "%s%s", out.len ? " " : "", *words);
+	return buf_steal(&out);
+}
+
+/* What of the card it takes to look at one parameter of it. */
+struct look {
+	const struct machine *machine;
+	const struct nic_card *card;
+	const struct nic_view *view;
+	const char *assignments; /* "NAME=VALUE NAME=VALUE": all that is to be set now. */
+	bool commanded;          /* The command has been told. */
+	bool reset;              /* As in struct wants. */
+	const char *obstacle;    /* What is in the way of it, or NULL. */
+	const char *silent;      /* Another function of the card that did not answer, or NULL. */
+};
+
+static void __attribute__((format(printf, 2, 3))) add_why(struct nic_verdict *verdict, const char *fmt, ...)
+{
+	size_t len = strlen(verdict->why);
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(verdict->why + len, sizeof(verdict->why) - len, fmt, ap);
+	va_end(ap);
+}
+
+/* The exact command, for who only looks: one for all of the card, beside the first that it sets. */
+static void
+add_command(struct look *look, const struct nic_want *want, struct nic_verdict *verdict)
+{
+	const char *tool = look->card->tool;
+	const char *address = look->view->address;
+
+	if (verdict->fix == FIX_STAGE) {
+		add_why(verdict, look->commanded ? "; in the same set" : "; %s -d %s -y set %s", tool, address,
+			look->assignments);
+		look->commanded = true;
+	} else if (verdict->fix == FIX_BOOT && verdict->boots > 1) {
+		add_why(verdict, "; %s -d %s -y set %s=%s", tool, address, want->name, want->value);
+	} else if (verdict->fix == FIX_BOOT && look->reset) {
+		add_why(verdict, look->obstacle ? "; no firmware reset: %s" : "; or loaded by a firmware reset",
+			look->obstacle);
+	}
+}
+
+static void
+report_want(struct look *look, const struct nic_want *want, struct report *out)
+{
+	const struct nic_view *view = look->view;
 	auto_free char *key = nic_key(view->address, want->name);
 	struct nic_verdict verdict;
 
 	nic_judge(view, want, &verdict);
-	if (verdict.absent && nic_card_tool_too_old(machine->host, card, want->name))
+	if (verdict.absent && nic_card_tool_too_old(look->machine->host, look->card, want->name))
 		(void)snprintf(verdict.why, sizeof(verdict.why),
 			       "%s knows no such parameter: the tool is too old for it, or the name is wrong",
-			       card->tool);
-	if (verdict.fix == FIX_STAGE) {
-		list_add(&last.ripe, key);
-		size_t len = strlen(verdict.why);
-
-		(void)snprintf(verdict.why + len, sizeof(verdict.why) - len, "; %s -d %s -y set %s=%s", card->tool,
-			       view->address, want->name, want->value);
+			       look->card->tool);
+	if (verdict.fix == FIX_STAGE && look->silent) {
+		verdict.fix = FIX_MANUAL;
+		add_why(&verdict, "; left alone as long as %s of the same card does not answer", look->silent);
 	}
+	if (verdict.fix == FIX_STAGE)
+		list_add(&last.ripe, key);
+	add_command(look, want, &verdict);
 	report_add(out, key, want->value, nic_have(view, want), verdict.fix, *verdict.why ? "%s" : NULL, verdict.why);
-	out->items[out->n - 1].boots = verdict.boots;
-	out->items[out->n - 1].keep = want->keep;
-	out->items[out->n - 1].unlock = want->unlock ? nic_key(view->address, want->unlock) : NULL;
+	struct item *item = &out->items[out->n - 1];
+	item->boots = verdict.boots;
+	item->keep = want->keep;
+	item->unlock = want->unlock ? nic_key(view->address, want->unlock) : NULL;
+	item->reload = verdict.fix == FIX_BOOT && verdict.boots < 2 && look->reset && !look->obstacle;
+}
+
+static void
+report_card(struct look *look, struct report *out)
+{
+	const struct nic_view *view = look->view;
+	auto_free char *obstacle = look->reset ? nic_reset_obstacle(look->machine, view->address) : NULL;
+	auto_strv char **to_set = differences(view, NULL);
+	auto_free char *assignments = join(to_set);
+
+	look->obstacle = obstacle;
+	look->assignments = assignments;
+	for (size_t i = 0; i < view->n; i++)
+		report_want(look, &view->wants[i], out);
 }
 
 static void
@@ -225,6 +316,9 @@ report_firmware(const Gdr__PciDevice *device, const Gdr__NicFirmware *want, stru
 		     (!want->min || version_compare(have, want->min) >= 0);
 	if (right)
 		report_add(out, key, text, have, FIX_NONE, NULL);
+	else if (have && device->firmware_stored && strcmp(have, device->firmware_stored) != 0)
+		report_add(out, key, text, have, FIX_MANUAL, "%s is stored: a power cycle or a firmware reset runs it",
+			   device->firmware_stored);
 	else if (have)
 		report_add(out, key, text, have, FIX_MANUAL, "burn the firmware that the profile asks for (PSID %s)",
 			   device->psid ? device->psid : "unknown");
@@ -244,39 +338,103 @@ report_sick(const struct nic_card *card, const struct wants *wants, struct repor
 	}
 }
 
-/* The same card, another function. */
-static bool
-is_neighbour(const char *a, const char *b)
-{
-	size_t len = strcspn(a, ".");
+/* One function that something is wanted of, and what it showed. */
+struct function {
+	const Gdr__PciDevice *device;
+	struct wants wants;
+	struct nic_card card;
+};
+struct functions {
+	struct function *v;
+	size_t n;
+};
 
-	return b && strcspn(b, ".") == len && strncmp(a, b, len) == 0;
+static void
+functions_free(struct functions *functions)
+{
+	for (size_t i = 0; i < functions->n; i++) {
+		wants_free(&functions->v[i].wants);
+		nic_card_free(&functions->v[i].card);
+	}
+	free(functions->v);
+}
+
+/* A card that hangs costs one time-out, not one a function. */
+static void
+query_all(const struct machine *machine, struct functions *functions)
+{
+	const char *hung = NULL;
+
+	for (size_t i = 0; i < functions->n; i++) {
+		struct function *function = &functions->v[i];
+		const char *address = function->device->address;
+
+		function->card = (struct nic_card){ .address = address };
+		if (!function->wants.n)
+			continue;
+		if (hung && nic_same_card(address, hung))
+			function->card.why = xasprintf("not asked: %s of the same card did not answer in time", hung);
+		else
+			nic_card_query(machine->host, address, &function->card);
+		if (function->card.hangs)
+			hung = address;
+	}
 }
 
 static void
-inspect_card(const struct machine *machine, const struct nic_notes *notes, const Gdr__PciDevice *device,
-	     const struct wants *wants, const char **hung, struct report *out)
+find_functions(const struct machine *machine, const Gdr__Spec *spec, struct functions *out)
 {
-	struct nic_card card = { .address = device->address };
+	out->v = xcalloc(machine->inventory->n_pci + 1, sizeof(*out->v));
+	for (size_t i = 0; i < machine->inventory->n_pci; i++) {
+		struct function *function = &out->v[out->n];
 
-	if (is_neighbour(device->address, *hung))
-		card.why = xasprintf("not asked: %s of the same card did not answer in time", *hung);
+		function->device = machine->inventory->pci[i];
+		wants_of(machine, spec, function->device, &function->wants);
+		if (function->wants.n || function->wants.firmware)
+			out->n++;
+		else
+			wants_free(&function->wants);
+	}
+}
+
+/* Another function of the card that did not answer.  Most settings are of the whole card: set through one function,
+ * they would be changed for the other before anybody saw what it had. */
+static const char *
+silent_neighbour(const struct functions *functions, const char *address)
+{
+	for (size_t i = 0; i < functions->n; i++) {
+		const struct function *other = &functions->v[i];
+
+		if (other->wants.n && !other->card.table && nic_same_card(other->device->address, address))
+			return other->device->address;
+	}
+	return NULL;
+}
+
+static void
+report_function(const struct machine *machine, const struct nic_notes *notes, const struct functions *functions,
+		const struct function *function, struct report *out)
+{
+	const struct wants *wants = &function->wants;
+	const char *address = function->device->address;
+	const struct nic_view view = { .address = address,
+				       .table = function->card.table,
+				       .wants = wants->v,
+				       .n = wants->n,
+				       .notes = notes,
+				       .journal = machine->journal,
+				       .dpu = !wants->allow_dpu && nic_card_is_dpu(&function->card) };
+	struct look look = { .machine = machine,
+			     .card = &function->card,
+			     .view = &view,
+			     .reset = wants->reset,
+			     .silent = silent_neighbour(functions, address) };
+
+	if (view.table)
+		report_card(&look, out);
 	else
-		nic_card_query(machine->host, device->address, &card);
-	if (card.hangs)
-		*hung = device->address;
-	struct nic_view view = { .address = device->address,
-				 .table = card.table,
-				 .wants = wants->v,
-				 .n = wants->n,
-				 .notes = notes,
-				 .journal = machine->journal,
-				 .dpu = !wants->allow_dpu && nic_card_is_dpu(&card) };
-	if (!card.table)
-		report_sick(&card, wants, out);
-	for (size_t i = 0; card.table && i < wants->n; i++)
-		report_want(machine, &card, &view, &wants->v[i], out);
-	nic_card_free(&card);
+		report_sick(&function->card, wants, out);
+	report_firmware(function->device, wants->firmware, out);
 }
 
 /* A rule without a card is no rule that is kept. */
@@ -298,60 +456,23 @@ report_missing(const struct machine *machine, const Gdr__NicRule *rule, struct r
 static int
 nic_inspect(const struct machine *machine, const Gdr__Spec *spec, struct report *out, struct err *err)
 {
-	const char *hung = NULL;
-	struct nic_notes notes;
+	__attribute__((cleanup(functions_free))) struct functions functions = { 0 };
+	__attribute__((cleanup(nic_notes_free))) struct nic_notes notes;
 
 	(void)err;
 	list_clear(&last.ripe);
 	list_clear(&last.done);
 	nic_notes_read(machine->host, &notes);
-	for (size_t i = 0; i < machine->inventory->n_pci; i++) {
-		const Gdr__PciDevice *device = machine->inventory->pci[i];
-		struct wants wants;
-
-		wants_of(machine, spec, device, &wants);
-		if (wants.n)
-			inspect_card(machine, &notes, device, &wants, &hung, out);
-		report_firmware(device, wants.firmware, out);
-		wants_free(&wants);
-	}
+	find_functions(machine, spec, &functions);
+	query_all(machine, &functions);
+	for (size_t i = 0; i < functions.n; i++)
+		report_function(machine, &notes, &functions, &functions.v[i], out);
 	for (size_t i = 0; i < spec->n_nic; i++)
 		report_missing(machine, spec->nic[i], out);
-	nic_notes_free(&notes);
 	return 0;
 }
 
 /* --- apply ------------------------------------------------------------------------------------------------------ */
-
-/* "NAME=VALUE" for all that can be stored now and is not, NULL-terminated (auto_strv).  What has come to light since
- * the last look is not in the journal yet: it is for the next pass. */
-static char **
-differences(const struct nic_view *view)
-{
-	char **out = xcalloc(view->n + 1, sizeof(*out));
-	size_t n = 0;
-
-	for (size_t i = 0; i < view->n; i++) {
-		struct nic_verdict verdict;
-
-		auto_free char *key = nic_key(view->address, view->wants[i].name);
-
-		nic_judge(view, &view->wants[i], &verdict);
-		if (verdict.fix == FIX_STAGE && list_has(&last.ripe, key))
-			out[n++] = xasprintf("%s=%s", view->wants[i].name, view->wants[i].value);
-	}
-	return out;
-}
-
-static char *
-join(char *const words[])
-{
-	auto_buf struct buf out = { 0 };
-
-	for (; *words; words++)
-		buf_printf(&out, "%s%s", out.len ? " " : "", *words);
-	return buf_steal(&out);
-}
 
 /* One look and one set. */
 static int
@@ -373,7 +494,8 @@ set_card(const struct machine *machine, const char *address, const struct wants 
 				       .notes = &notes,
 				       .journal = machine->journal,
 				       .dpu = !wants->allow_dpu && nic_card_is_dpu(&card) };
-	auto_strv char **assignments = differences(&view);
+	/* What has come to light since the last look is not in the journal yet: it is for the next pass. */
+	auto_strv char **assignments = differences(&view, &last.ripe);
 	if (!assignments[0])
 		return 0;
 	auto_free char *what = join(assignments);
@@ -401,8 +523,36 @@ nic_apply(const struct machine *machine, const Gdr__Spec *spec, const struct ite
 	return rc;
 }
 
+/* --- reload ----------------------------------------------------------------------------------------------------- */
+
+/* One reset for each card, by the first of its functions that has something to load; the first failure is kept. */
+static int
+nic_reload(const struct machine *machine, const struct report *report, struct err *err)
+{
+	struct list done = { 0 };
+	struct err first = { 0 };
+
+	for (size_t i = 0; i < report->n; i++) {
+		const char *key = report->items[i].key;
+		auto_free char *address = xasprintf("%.*s", (int)strcspn(key, "/"), key);
+		auto_free char *card = xasprintf("%.*s", (int)strcspn(key, "."), key);
+		struct err own = { 0 };
+
+		if (!report->items[i].reload || list_has(&done, card))
+			continue;
+		list_add(&done, card);
+		if (nic_reset(machine, address, &own) < 0 && !first.code)
+			first = own;
+	}
+	list_clear(&done);
+	if (first.code)
+		*err = first;
+	return first.code;
+}
+
 const struct layer layer_nic = {
 	.wanted = nic_wanted,
 	.inspect = nic_inspect,
 	.apply = nic_apply,
+	.reload = nic_reload,
 };

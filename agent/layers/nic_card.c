@@ -9,24 +9,24 @@
 
 #define LOCKDOWN "/sys/kernel/security/lockdown"
 
-/* mstconfig is mstflint's, of every distribution; mlxconfig NVIDIA's own of the same source. */
-static const char *
-find_tool(struct host *host)
+char *
+nic_card_tool(struct host *host, const char *what)
 {
-	static const char *const names[] = { "mstconfig", "mlxconfig" };
+	static const char *const makers[] = { "mst", "mlx" };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		auto_free char *path = host_tool(host, names[i]);
+	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+		auto_free char *name = xasprintf("%s%s", makers[i], what);
+		auto_free char *path = host_tool(host, name);
 
 		if (path)
-			return names[i];
+			return steal(&name);
 	}
 	return NULL;
 }
 
 /* The kernel's mode, in brackets: "none [integrity] confidentiality". */
-static bool
-is_locked_down(struct host *host)
+bool
+nic_card_locked_down(struct host *host)
 {
 	auto_free char *text = NULL;
 	struct err ignored;
@@ -41,7 +41,7 @@ why_not(struct host *host, const char *tool, const struct host_result *result)
 	auto_free char *reason = NULL;
 	enum mlx_said said = mlxconfig_said(result->out, result->err, &reason);
 
-	if ((said == MLX_NO_DEVICE || said == MLX_LOCKED) && is_locked_down(host))
+	if ((said == MLX_NO_DEVICE || said == MLX_LOCKED) && nic_card_locked_down(host))
 		return xasprintf(
 			"the kernel is locked down (Secure Boot) and keeps %s from the card: switch Secure Boot "
 			"off, or use a kernel with fwctl (6.15) and a tool that knows it",
@@ -79,7 +79,7 @@ own_table(const struct mlx_output *out, const char *address)
 void
 nic_card_query(struct host *host, const char *address, struct nic_card *out)
 {
-	*out = (struct nic_card){ .address = address, .tool = find_tool(host) };
+	*out = (struct nic_card){ .address = address, .tool = nic_card_tool(host, "config") };
 	const char *const argv[] = { out->tool, "-d", address, "-e", "query", NULL };
 	struct host_result result = { 0 };
 	struct err err = { 0 };
@@ -108,6 +108,7 @@ nic_card_free(struct nic_card *card)
 {
 	mlxconfig_free(&card->out);
 	free(card->why);
+	free(card->tool);
 	*card = (struct nic_card){ 0 };
 }
 

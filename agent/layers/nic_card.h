@@ -11,12 +11,18 @@ struct host;
 
 struct nic_card {
 	const char *address; /* The caller's. */
-	const char *tool;    /* The program's name; NULL: there is none. */
+	char *tool;          /* The program's name; NULL: there is none. */
 	struct mlx_output out;
 	const struct mlx_device *table; /* NULL: it did not answer well, and 'why' says so. */
 	char *why;
 	bool hangs; /* It did not answer in time. */
 };
+
+/* "mstconfig" or "mlxconfig" of "config", whichever this host has; NULL: neither.  mst... is mstflint's, of every
+ * distribution; mlx... NVIDIA's own of the same source.  The caller frees. */
+char *nic_card_tool(struct host *host, const char *what);
+/* True if the kernel keeps programs from PCI devices' registers, as under Secure Boot. */
+bool nic_card_locked_down(struct host *host);
 
 /* Everything that the card has, in one query; a card that does not answer is no error but a 'why'.  Blocks for as
  * long as agent.yaml's tool_timeout lets it: a query takes 1 to 20 s.  Free with nic_card_free(). */

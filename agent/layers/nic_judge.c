@@ -208,6 +208,35 @@ judge_different(const struct nic_view *view, const struct nic_want *want, const 
 
 /* --- all of it ------------------------------------------------------------------------------------------------- */
 
+/* True if it has what it had before us, as far as this function shows it. */
+static bool
+is_back(const struct nic_view *view, const Gdr__Journal__Kept *kept)
+{
+	const char *slash = strchr(kept->key, '/');
+	const struct mlx_row *row = slash ? mlxconfig_find(view->table, slash + 1) : NULL;
+
+	return !row || (same(kept->value, mlxconfig_value(row, MLX_NEXT)) &&
+			same(kept->value, mlxconfig_value(row, MLX_CURRENT)));
+}
+
+/* What another function of the card still has to put back and 'want' unlocks, or NULL: some parameters are of the whole
+ * card. */
+static const char *
+unlocked_elsewhere(const struct nic_view *view, const struct nic_want *want)
+{
+	const Gdr__Journal__Kept *kept;
+
+	for (size_t i = 0; (kept = journal_kept(view->journal, "nic", i)); i++) {
+		const char *unlock = kept->unlock ? strrchr(kept->unlock, '/') : NULL;
+		bool own = strncmp(kept->key, view->address, strlen(view->address)) == 0;
+
+		if (kept->restore && unlock && strcmp(unlock + 1, want->name) == 0 && !own &&
+		    nic_same_card(kept->key, view->address) && !is_back(view, kept))
+			return kept->key;
+	}
+	return NULL;
+}
+
 /* Values go back in the reverse order of the dependency: hiding a parameter leaves what it has stored. */
 static bool
 must_wait(const struct nic_view *view, const struct nic_want *want, unsigned depth, struct nic_verdict *out)
@@ -226,7 +255,12 @@ must_wait(const struct nic_view *view, const struct nic_want *want, unsigned dep
 		out->boots = (verdict.boots ? verdict.boots : 1) + 1;
 		return true;
 	}
-	return false;
+	const char *elsewhere = want->keep == KEEP_BACK ? unlocked_elsewhere(view, want) : NULL;
+	if (!elsewhere)
+		return false;
+	say(out, FIX_BOOT, "put back after %s, which it unlocks", elsewhere);
+	out->boots = 2;
+	return true;
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): at most DEEPEST deep. */

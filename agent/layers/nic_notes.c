@@ -75,22 +75,22 @@ nic_notes_add(struct host *host, const char *address, enum mlx_said said, const 
 	return host_replace(host, NOTES, text.text, 0600, err);
 }
 
-/* The reset is of the whole card, whichever function was told. */
-static bool
-same_card(const char *a, const char *b)
+bool
+nic_same_card(const char *a, const char *b)
 {
 	size_t len = strcspn(a, ".");
 
 	return strcspn(b, ".") == len && strncmp(a, b, len) == 0;
 }
 
+/* The reset is of the whole card, whichever function was told. */
 enum mlx_said
 nic_notes_ending(const struct nic_notes *notes, const char *address)
 {
 	enum mlx_said said = MLX_REBOOT;
 
 	for (size_t i = 0; i < notes->n; i++)
-		if (notes->v[i].said != MLX_REFUSED && same_card(notes->v[i].address, address))
+		if (notes->v[i].said != MLX_REFUSED && nic_same_card(notes->v[i].address, address))
 			said = notes->v[i].said;
 	return said;
 }
@@ -106,13 +106,31 @@ has_word(const char *text, const char *word)
 	return false;
 }
 
+/* "NAME=" of another value. */
+static bool
+sets_otherwise(const struct nic_note *note, const char *assignment)
+{
+	auto_free char *name = xasprintf("%.*s=", (int)strcspn(assignment, "="), assignment);
+	size_t len = strlen(name);
+
+	for (const char *at = note->what; (at = strstr(at, name)); at += len)
+		if (at == note->what || at[-1] == ' ')
+			return note->said != MLX_REFUSED && !has_word(note->what, assignment);
+	return false;
+}
+
 const struct nic_note *
 nic_notes_tried(const struct nic_notes *notes, const char *address, const char *assignment)
 {
 	const struct nic_note *found = NULL;
 
-	for (size_t i = 0; i < notes->n; i++)
-		if (strcmp(notes->v[i].address, address) == 0 && has_word(notes->v[i].what, assignment))
-			found = &notes->v[i];
+	for (size_t i = 0; i < notes->n; i++) {
+		const struct nic_note *note = &notes->v[i];
+
+		if (strcmp(note->address, address) == 0 && has_word(note->what, assignment))
+			found = note;
+		else if (nic_same_card(note->address, address) && sets_otherwise(note, assignment))
+			found = NULL;
+	}
 	return found;
 }

@@ -6,6 +6,7 @@
  * Without it an ending "Please power cycle" would be answered by a reboot that loads nothing, and what a card
  * refuses would be written again with each look at it. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "agent/mlxconfig.h"
@@ -33,5 +34,8 @@ int nic_notes_add(struct host *host, const char *address, enum mlx_said said, co
 
 /* What is said of the reset since the last `set` that stored something: MLX_REBOOT where none did. */
 enum mlx_said nic_notes_ending(const struct nic_notes *notes, const char *address);
-/* The last note of a `set` of "NAME=VALUE", or NULL. */
+/* The last note of a `set` of "NAME=VALUE", or NULL: there is none, or NAME has been set to another value since. */
 const struct nic_note *nic_notes_tried(const struct nic_notes *notes, const char *address, const char *assignment);
+
+/* True if both addresses, or keys that begin with one, are of functions of one card. */
+bool nic_same_card(const char *a, const char *b);

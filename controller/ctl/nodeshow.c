@@ -112,6 +112,18 @@ count_kind(const Gdr__Inventory *machine, Gdr__PciDevice__Kind kind)
 	return n;
 }
 
+/* One line a card, of its first function. */
+static void
+show_card(const struct ctl *ctl, const Gdr__PciDevice *nic, struct buf *out)
+{
+	bool other = nic->firmware_stored && strcmp(nic->firmware, nic->firmware_stored) != 0;
+	auto_free char *stored = other ? xasprintf(" (%s stored)", nic->firmware_stored) : xstrdup("");
+
+	line(ctl, out, "NIC:", "%s %s, firmware %s%s, PSID %s, serial %s", or_empty(nic->address),
+	     nic->part_number ? nic->part_number : "?", nic->firmware, stored, nic->psid ? nic->psid : "?",
+	     nic->serial ? nic->serial : "?");
+}
+
 static void
 show_machine(const struct ctl *ctl, const Gdr__Inventory *machine, struct buf *out)
 {
@@ -128,6 +140,12 @@ show_machine(const struct ctl *ctl, const Gdr__Inventory *machine, struct buf *o
 	line(ctl, out, "Devices:", "%zu GPUs, %zu NVSwitches, %zu NICs, %zu PCI devices in all",
 	     count_kind(machine, GDR__PCI_DEVICE__KIND__GPU), count_kind(machine, GDR__PCI_DEVICE__KIND__NVSWITCH),
 	     count_kind(machine, GDR__PCI_DEVICE__KIND__NIC), machine->n_pci);
+	for (size_t i = 0; i < machine->n_pci; i++) {
+		const char *function = machine->pci[i]->address ? strrchr(machine->pci[i]->address, '.') : NULL;
+
+		if (machine->pci[i]->firmware && function && strcmp(function, ".0") == 0)
+			show_card(ctl, machine->pci[i], out);
+	}
 }
 
 static size_t

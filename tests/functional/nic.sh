@@ -50,12 +50,15 @@ boots_are() {
 
 note 'a dry run says what it would do and touches nothing'
 host
+: >"$WORK/made"
 run agent check --profile "$PROFILE"
 item ADVANCED_PCI_SETTINGS stage 'False\(0\)'
 item MAX_ACC_OUT_READ boot hidden
-says "mstconfig -d $CARD.0 -y set ATS_ENABLED=True"
+says "mstconfig -d $CARD.0 -y set ADVANCED_PCI_SETTINGS=True ATS_ENABLED=True P2P_ORDERING_MODE=SECURE_NONE RDMA_SEL"
+says "mstconfig -d $CARD.0 -y set MAX_ACC_OUT_READ=44"
 says 'it takes 2 reboots'
 sets_are 0
+[ -z "$(find "$H" -newer "$WORK/made" -type f)" ] || broken "it touched $(find "$H" -newer "$WORK/made" -type f)"
 
 for version in 4.21.0 4.36.0; do
 	note "two reboots, one set a card before each, as mstconfig $version speaks"
@@ -194,6 +197,21 @@ run agent check --profile "$PROFILE"
 item ATS_ENABLED manual unknown
 says "not asked: $CARD.0 of the same card did not answer"
 item $OTHER.0/ATS_ENABLED stage
+
+note 'firmware: what runs, what is stored, what is demanded'
+sed 's/^      unlock: .*/&\n      firmware: {min: 22.38.0}/' "$PROFILE" >"$WORK/newer.yaml"
+host
+run agent check --profile "$WORK/newer.yaml"
+says "^nic +$CARD.0/firmware +manual +22.38.0 or newer +22.36.1010"
+says 'burn the firmware that the profile asks for \(PSID MT_0000000359\)'
+expect 0 sim break "$H" nic-burned=22.39.2048
+run agent check --profile "$WORK/newer.yaml"
+says '22.39.2048 is stored: a power cycle or a firmware reset runs it'
+run agent inventory
+says "^$CARD.0 +nic .* 22.36.1010 \\(22.39.2048 stored\\)"
+expect 0 sim boot "$H"
+run agent check --profile "$WORK/newer.yaml"
+says "^nic +$CARD.0/firmware +ok +22.38.0 or newer +22.39.2048"
 
 note 'a setting that is no longer wanted is put back, in reverse order'
 sed 's/^      unlock: .*/&\n      on_unset: restore/' "$PROFILE" >"$WORK/restore.yaml"

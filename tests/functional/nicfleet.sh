@@ -20,3 +20,34 @@ says '[Rr]eboots.* 2 of 3'
 expect 0 ctl event list
 says 'reboot 1 of 2'
 says 'reboot 2 of 2'
+
+note 'where the profile allows it, a firmware reset under a grant does instead of the reboot'
+sed 's/^      unlock: .*/&\n      load: reset/; s/MAX_ACC_OUT_READ: 44/MAX_ACC_OUT_READ: 32/' \
+	"$SOURCE/deploy/profiles/vela-a100.yaml" >"$WORK/reset.yaml"
+mkdir -p "$(root_of n2)/etc/gdrfleet/hooks.d"
+printf '%s\n' '#!/bin/sh' "echo \"\$1\" >>$WORK/hooks" >"$(root_of n2)/etc/gdrfleet/hooks.d/10-test"
+chmod 755 "$(root_of n2)/etc/gdrfleet/hooks.d/10-test"
+before=$(boot_of n2)
+expect 0 ctl apply -f "$WORK/reset.yaml"
+expect 0 ctl node assign n2 vela-a100@2
+is_set() {
+	check_of n2 | grep -qE "^nic +0000:93:00.1/MAX_ACC_OUT_READ +ok +$1 +$1"
+}
+within 60 is_set 32
+within 60 node_is n2 ready
+[ "$(boot_of n2)" = "$before" ] || broken 'it rebooted'
+[ "$(paste -sd' ' "$WORK/hooks")" = 'before-reboot after-reboot' ] || broken "hooks: $(cat "$WORK/hooks")"
+expect 0 ctl node reboots n2
+says 'reboot 1 of 1'
+says 'reboot-withdrawn'
+
+note 'a reset that fails is followed by the reboot'
+expect 0 "$BIN/gdr-simhost" break "$(root_of n2)" nic-reset-fails
+sed -i 's/MAX_ACC_OUT_READ: 32/MAX_ACC_OUT_READ: 40/' "$WORK/reset.yaml"
+expect 0 ctl apply -f "$WORK/reset.yaml"
+expect 0 ctl node assign n2 vela-a100@3
+within 60 is_set 40
+within 60 node_is n2 ready
+[ "$(boot_of n2)" != "$before" ] || broken 'it did not reboot'
+expect 0 ctl node show n2
+says '^NIC: +0000:3f:00.0 MCX623106AN-SIM, firmware 22.36.1010'

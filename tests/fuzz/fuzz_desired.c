@@ -80,7 +80,7 @@ use(const Gdr__Desired *desired)
 	struct err err = { 0 };
 
 	check(journal_open(NULL, "boot-1", &journal, &err) == 0);
-	struct reboot *reboot = reboot_open(host, journal, &config);
+	struct reboot *reboot = reboot_open(&gdr_agent, host, journal, &config);
 	check(pass_run(&gdr_agent, host, journal, desired, CONVERGE_LOOK, &report, &err) == 0);
 	bool go = reboot_judge(reboot, report, desired);
 	check(!go || (desired->may_reboot_from && strcmp(desired->may_reboot_from, "boot-1") == 0 &&

@@ -194,7 +194,7 @@ drop_gone(struct tree *next, const struct sim *sim)
 }
 
 static void
-bring_up_pci(struct tree *next, const struct sim *sim, const char *cmdline, bool nouveau)
+bring_up_pci(struct tree *next, const struct tree *tree, const struct sim *sim, const char *cmdline, bool nouveau)
 {
 	static const char *const drivers[] = { "pcieport", "vfio-pci", "mlx5_core", "ixgbe", "nvme", "ahci", "ast" };
 	auto_free struct pci_model *model = xcalloc(1, sizeof(*model));
@@ -208,7 +208,7 @@ bring_up_pci(struct tree *next, const struct sim *sim, const char *cmdline, bool
 	}
 	pci_sysfs_write(next, model, &how);
 	drop_gone(next, sim);
-	nic_sysfs(next, model);
+	nic_sysfs(next, tree, model);
 	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
 		pci_sysfs_add_driver(next, drivers[i]);
 	if (nouveau)
@@ -296,7 +296,7 @@ build(struct tree *tree, struct tree *next, const struct sim *sim, const char *c
 	reserve_pages(&memory, cmdline);
 	memory_write(next, &memory, false);
 	load_modules(next, sim, cmdline, nouveau);
-	bring_up_pci(next, sim, cmdline, nouveau);
+	bring_up_pci(next, tree, sim, cmdline, nouveau);
 }
 
 /* --- one boot ---------------------------------------------------------------------------------- */

@@ -53,17 +53,11 @@ static const char update_grub[] =
 	"echo \"Found linux image: /boot/vmlinuz-${version-" SIM_KERNEL "}\" >&2\n"
 	"echo 'done' >&2\n";
 
-static const char mstconfig[] = "#!/bin/sh\n"
-				"# The firmware of the NICs is simulated by the program that made this folder.\n"
-				"here=${0%/*}\n"
-				"read -r program <\"$here/../program\" || exit 1\n"
-				"exec \"$program\" mstconfig \"$here/../..\" \"$@\"\n";
-
-static const char ip[] = "#!/bin/sh\n"
-			 "# What the VFs are told is kept by the program that made this folder.\n"
-			 "here=${0%/*}\n"
-			 "read -r program <\"$here/../program\" || exit 1\n"
-			 "exec \"$program\" ip \"$here/../..\" \"$@\"\n";
+static const char tool[] = "#!/bin/sh\n"
+			   "# What it tells and is told is kept by the program that made this folder.\n"
+			   "here=${0%/*}\n"
+			   "read -r program <\"$here/../program\" || exit 1\n"
+			   "exec \"$program\" \"${0##*/}\" \"$here/../..\" \"$@\"\n";
 
 static const char systemctl[] = "#!/bin/sh\n"
 				"# Knows how to reboot the machine that this folder stands for, and nothing else.\n"
@@ -127,12 +121,14 @@ settings(struct tree *tree, const struct sim *sim, const char *check_interval)
 		    "  update-grub: \"%s/.sim/bin/update-grub\"\n"
 		    "  systemctl: \"%s/.sim/bin/systemctl\"\n"
 		    "  mstconfig: \"%s/.sim/bin/mstconfig\"\n"
+		    "  mstflint: \"%s/.sim/bin/mstflint\"\n"
+		    "  mstfwreset: \"%s/.sim/bin/mstfwreset\"\n"
 		    "  ip: \"%s/.sim/bin/ip\"\n"
 		    "  libvirt.so.0: \"%s\"\n"
 		    "libvirt_uri: \"sim:%s\"\n"
 		    "hooks: \"%s/etc/gdrfleet/hooks.d\"\n"
 		    "root: \"%s\"\n",
-		    sim->name, dir, dir, check_interval, dir, dir, dir, dir, library, dir, dir, dir);
+		    sim->name, dir, dir, check_interval, dir, dir, dir, dir, dir, dir, library, dir, dir, dir);
 	tree_mkdir(tree, "hooks.d");
 	tree_cd(tree, "var");
 	tree_mkdir(tree, "lib/gdrfleet-agent");
@@ -204,8 +200,10 @@ disk_write(struct tree *tree, const struct sim *sim, const char *check_interval)
 	tree_printf(tree, ".sim/root-uuid", "%s\n", uuid);
 	tree_program(tree, ".sim/bin/update-grub", update_grub);
 	tree_program(tree, ".sim/bin/systemctl", systemctl);
-	tree_program(tree, ".sim/bin/mstconfig", mstconfig);
-	tree_program(tree, ".sim/bin/ip", ip);
+	tree_program(tree, ".sim/bin/mstconfig", tool);
+	tree_program(tree, ".sim/bin/mstflint", tool);
+	tree_program(tree, ".sim/bin/mstfwreset", tool);
+	tree_program(tree, ".sim/bin/ip", tool);
 	tree_printf(tree, ".sim/program", "%s\n", program ? program : "gdr-simhost");
 	nic_create(tree, sim);
 	boot_loader(tree, uuid);

@@ -10,6 +10,7 @@
 #include "common/pbtext.h"
 #include "tests/simhost/boot.h"
 #include "tests/simhost/machine.h"
+#include "tests/simhost/nic_state.h"
 #include "tests/simhost/pci.h"
 #include "tests/simhost/registers.h"
 #include "tests/simhost/sim.h"
@@ -135,6 +136,22 @@ acs_control(const struct sim *sim, const char *value, bool broken, struct err *e
 }
 
 static int
+burn(const struct sim *sim, const char *value, bool broken, struct err *err)
+{
+	struct nic_firmware firmware;
+	struct tree tree;
+	int rc = sim_tree(sim, &tree, err);
+
+	(void)broken;
+	if (rc < 0)
+		return rc;
+	nic_firmware_read(&tree, &firmware);
+	(void)snprintf(firmware.stored, sizeof(firmware.stored), "%s", *value ? value : "22.38.1002");
+	nic_firmware_write(&tree, &firmware);
+	return tree_close(&tree);
+}
+
+static int
 steal_pages(const struct sim *sim, const char *value, bool broken, struct err *err)
 {
 	uint64_t n = *value ? strtoull(value, NULL, 10) : 1;
@@ -216,6 +233,10 @@ static const struct fault {
 	{ "nic-refuses", "CARD", "a NIC does not take ATS_ENABLED, nor what comes after it in the set", AT_ONCE, NULL },
 	{ "nic-forgets", "CARD", "a NIC says that it stored, and did not", AT_ONCE, NULL },
 	{ "nic-shows-early", NULL, "NICs show MAX_ACC_OUT_READ before the boot that unlocks it", AT_ONCE, NULL },
+	{ "nic-no-reset", "CARD", "a NIC cannot be reset at level 3", AT_ONCE, NULL },
+	{ "nic-reset-fails", "CARD", "mstfwreset exits 1, and nothing is loaded", AT_ONCE, NULL },
+	{ "nic-burned", "VERSION", "somebody burned firmware into the NICs, which a boot runs (22.38.1002)", ONE_TIME,
+	  burn },
 	{ "nic-sick-card", "CARD", "a NIC cannot be opened", AT_ONCE, NULL },
 	{ "nic-hangs", "CARD", "mstconfig does not end", AT_ONCE, NULL },
 	{ "nic-locked", NULL, "the kernel keeps mstconfig from the cards, as under Secure Boot", AT_ONCE, NULL },

@@ -407,16 +407,30 @@ execute(const struct command *command, struct arguments *arguments)
 	return 1;
 }
 
-/* What the scripts in DIR/.sim/bin run: their arguments are none of ours. */
+/* What DIR/.sim/bin/NAME runs: its arguments are none of ours. */
+static const struct tool {
+	const char *name;
+	int (*run)(const struct sim *sim, char *const argv[], int argc);
+} tools[] = { { "mstconfig", nic_tool }, { "mstflint", nic_flint }, { "mstfwreset", nic_fwreset }, { "ip", ip_tool } };
+
+static const struct tool *
+find_tool(const char *name)
+{
+	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
+		if (strcmp(tools[i].name, name) == 0)
+			return &tools[i];
+	return NULL;
+}
+
 static int
-as_tool(int (*tool)(const struct sim *sim, char *const words[], int n), int argc, char **argv)
+as_tool(const struct tool *tool, int argc, char **argv)
 {
 	struct sim sim = { .fd = -1 };
 	struct err err = { 0 };
 	int status = 3;
 
 	if (sim_open(&sim, argv[0], &err) == 0)
-		status = tool(&sim, argv + 1, argc - 1);
+		status = tool->run(&sim, argv + 1, argc - 1);
 	else
 		(void)fprintf(stderr, "gdr-simhost: %s\n", err.msg);
 	sim_close(&sim);
@@ -426,10 +440,10 @@ as_tool(int (*tool)(const struct sim *sim, char *const words[], int n), int argc
 int
 main(int argc, char **argv)
 {
-	if (argc > 2 && strcmp(argv[1], "mstconfig") == 0)
-		return as_tool(nic_tool, argc - 2, argv + 2);
-	if (argc > 2 && strcmp(argv[1], "ip") == 0)
-		return as_tool(ip_tool, argc - 2, argv + 2);
+	const struct tool *tool = argc > 2 ? find_tool(argv[1]) : NULL;
+
+	if (tool)
+		return as_tool(tool, argc - 2, argv + 2);
 
 	struct arguments arguments = {
 		.sim = { .fd = -1, .gpus = 8, .nics = 4, .memory = 512, .pages_memory = 97 },

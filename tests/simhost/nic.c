@@ -10,8 +10,11 @@
 #include "common/mem.h"
 #include "tests/simhost/nic_state.h"
 #include "tests/simhost/pci.h"
+#include "tests/simhost/registers.h"
 #include "tests/simhost/sim.h"
 #include "tests/simhost/tree.h"
+
+#define FIRMWARE "22.36.1010"
 
 const struct nic_kind nic_kinds[] = {
 	{ "MEMIC_BAR_SIZE", NIC_NUMBER, NULL, 0, false },
@@ -154,16 +157,14 @@ nic_create(struct tree *tree, const struct sim *sim)
 }
 
 static void
-boot_card(void *arg, unsigned bus)
+load(const struct sim *sim, struct tree *tree, unsigned bus)
 {
-	const struct boot *boot = arg;
-	bool stays = nic_fault(boot->sim, "nic-not-loaded", bus) || nic_fault(boot->sim, "nic-power-cycle", bus);
-	bool reverts = nic_fault(boot->sim, "nic-reverts", bus);
+	bool reverts = nic_fault(sim, "nic-reverts", bus);
 	size_t kept = nic_kind_index("ADVANCED_PCI_SETTINGS");
 	struct nic_state state;
 
-	nic_state_read(boot->tree, bus, &state);
-	for (size_t i = 0; i < nic_kinds_len && !stays; i++)
+	nic_state_read(tree, bus, &state);
+	for (size_t i = 0; i < nic_kinds_len; i++)
 		for (unsigned fn = 0; fn < NIC_FUNCTIONS; fn++) {
 			struct nic_value *value = &state.v[i][fn];
 
@@ -172,20 +173,72 @@ boot_card(void *arg, unsigned bus)
 				value->next = value->current;
 			value->current = value->next;
 		}
-	nic_state_write(boot->tree, bus, &state);
+	nic_state_write(tree, bus, &state);
+}
+
+static void
+boot_card(void *arg, unsigned bus)
+{
+	const struct boot *boot = arg;
+
+	if (!nic_fault(boot->sim, "nic-not-loaded", bus) && !nic_fault(boot->sim, "nic-power-cycle", bus))
+		load(boot->sim, boot->tree, bus);
 }
 
 int
 nic_boot(const struct sim *sim, struct err *err)
 {
+	struct nic_firmware firmware;
 	struct tree tree;
 	int rc = sim_tree(sim, &tree, err);
 
 	if (rc < 0)
 		return rc;
+	nic_firmware_read(&tree, &firmware);
+	memcpy(firmware.running, firmware.stored, sizeof(firmware.running));
+	nic_firmware_write(&tree, &firmware);
 	each_card(sim, boot_card, &(struct boot){ sim, &tree });
 	return tree_close(&tree);
 }
+
+int
+nic_reset_card(const struct sim *sim, unsigned bus, struct err *err)
+{
+	unsigned reads = sim_broken(sim, "bios-mrrs") ? 0x2000 : 0x5000;
+	struct tree tree;
+	int rc = sim_tree(sim, &tree, err);
+
+	if (rc < 0)
+		return rc;
+	load(sim, &tree, bus);
+	rc = tree_close(&tree);
+	for (unsigned fn = 0; rc == 0 && fn < NIC_FUNCTIONS; fn++) {
+		auto_free char *address = xasprintf("0000:%02x:00.%u", bus, fn);
+
+		rc = register_update(sim, address, "CAP_EXP+8", 0x7000, reads, err);
+	}
+	return rc;
+}
+
+/* --- firmware --------------------------------------------------------------------------------------- */
+
+void
+nic_firmware_read(const struct tree *tree, struct nic_firmware *out)
+{
+	auto_free char *text = tree_read(tree, ".sim/nic/firmware");
+
+	*out = (struct nic_firmware){ FIRMWARE, FIRMWARE };
+	if (text)
+		(void)sscanf(text, "%31s %31s", out->running, out->stored);
+}
+
+void
+nic_firmware_write(struct tree *tree, const struct nic_firmware *firmware)
+{
+	tree_printf(tree, ".sim/nic/firmware", "%s %s\n", firmware->running, firmware->stored);
+}
+
+/* --- what has no ATS --------------------------------------------------------------------------------- */
 
 struct no_ats {
 	struct tree tree;
@@ -247,20 +300,17 @@ write_vpd(struct tree *tree, unsigned bus)
 }
 
 void
-nic_sysfs(struct tree *tree, const struct pci_model *model)
+nic_sysfs(struct tree *next, const struct tree *tree, const struct pci_model *model)
 {
-	unsigned n = 0;
+	struct nic_firmware firmware;
 
 	for (size_t i = 0; i < model->n; i++) {
-		const struct pci_dev *dev = &model->devs[i];
-
-		if (!is_pf(dev))
+		if (!is_pf(&model->devs[i]))
 			continue;
-		tree_cd(tree, "%s", dev->path);
-		write_vpd(tree, dev->bus);
-		tree_cd(tree, "%s/infiniband/mlx5_%u", dev->path, n++);
-		tree_printf(tree, "fw_ver", "22.36.1010\n");
-		tree_printf(tree, "board_id", "MT_0000000359\n");
+		tree_cd(next, "%s", model->devs[i].path);
+		write_vpd(next, model->devs[i].bus);
 	}
-	tree_cd(tree, "%s", "");
+	tree_cd(next, "%s", "");
+	nic_firmware_read(tree, &firmware);
+	nic_firmware_write(next, &firmware); /* For the drivers that are about to be bound there. */
 }

@@ -1,10 +1,11 @@
 #pragma once
 
-/* nic_state.h - what a simulated NIC's firmware holds; shared by nic.c and nic_tool.c. */
+/* nic_state.h - what a simulated NIC's firmware holds; for those who look into it. */
 
 #include <stdbool.h>
 #include <stddef.h>
 
+struct err;
 struct sim;
 struct tree;
 
@@ -38,6 +39,16 @@ struct nic_state {
 };
 void nic_state_read(const struct tree *tree, unsigned bus, struct nic_state *out);
 void nic_state_write(struct tree *tree, unsigned bus, const struct nic_state *state);
+
+struct nic_firmware {
+	char running[32];
+	char stored[32]; /* Runs from the next boot on. */
+};
+void nic_firmware_read(const struct tree *tree, struct nic_firmware *out);
+void nic_firmware_write(struct tree *tree, const struct nic_firmware *firmware);
+
+/* What a firmware reset does: what is stored is loaded, and the registers are as after a boot. */
+int nic_reset_card(const struct sim *sim, unsigned bus, struct err *err);
 
 /* True if the fault is on, for all cards or for this one. */
 bool nic_fault(const struct sim *sim, const char *name, unsigned bus);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "tests/simhost/nic_state.h"
 #include "tests/simhost/pci.h"
 #include "tests/simhost/tree.h"
 
@@ -66,8 +67,10 @@ add_rdma(struct tree *tree, const char *path, const char *address)
 	}
 	auto_free char *folder = xasprintf("%s/infiniband/mlx5_%u", path, n);
 	auto_free char *entry = xasprintf("sys/class/infiniband/mlx5_%u", n);
+	struct nic_firmware firmware;
+	nic_firmware_read(tree, &firmware);
 	tree_cd(tree, "%s", folder);
-	tree_printf(tree, "fw_ver", "22.36.1010\n");
+	tree_printf(tree, "fw_ver", "%s\n", firmware.running);
 	tree_printf(tree, "hca_type", "MT4125\n");
 	tree_printf(tree, "board_id", "MT_0000000359\n");
 	tree_printf(tree, "node_guid", "043f:7203:00%.2s:%.2s0%c\n", address + 5, address + 8, address[11]);

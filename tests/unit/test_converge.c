@@ -103,7 +103,7 @@ put_right(const struct item *item, struct err *err)
 		(void)spec;                                                                                    \
 		return put_right(item, err);                                                                   \
 	}                                                                                                      \
-	static const struct layer name = { name##_wanted, name##_inspect, name##_apply };
+	static const struct layer name = { .wanted = name##_wanted, .inspect = name##_inspect, .apply = name##_apply };
 
 FAKE(first, 'a')
 FAKE(second, 'b')
@@ -558,7 +558,7 @@ without_a_journal_there_is_no_change(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(pass(CONVERGE_ENFORCE), STUCK);
 		assert_int_equal(now.a[0].tries + now.a[1].tries + now.b[0].tries, 0);
-		assert_non_null(strstr(said.text, "error: a0: "));
+		assert_non_null(strstr(said.text, "error: journal: "));
 		assert_non_null(strstr(said.text, nowhere));
 	}
 	/* Live ones as well. */
@@ -569,7 +569,7 @@ without_a_journal_there_is_no_change(void **state)
 	now.b[0].have = 1;
 	now.c[0] = (struct thing){ .kind = FIX_STAGE, .next = 1 };
 	assert_int_equal(pass(CONVERGE_ENFORCE), REBOOT);
-	assert_non_null(strstr(said.text, "third c0=boot error: c0: "));
+	assert_non_null(strstr(said.text, "third c0=boot error: journal: "));
 }
 
 static void

@@ -92,7 +92,7 @@ fake_apply(const struct machine *machine, const Gdr__Spec *spec, const struct it
 	return 0;
 }
 
-static const struct layer fake = { fake_wanted, fake_inspect, fake_apply };
+static const struct layer fake = { .wanted = fake_wanted, .inspect = fake_inspect, .apply = fake_apply };
 static const struct named_layer layers[] = { { "card", &fake } };
 
 static void

@@ -58,8 +58,8 @@ apply(const struct machine *machine, const Gdr__Spec *spec, const struct item *i
 	return 0;
 }
 
-static const struct layer kernel = { always, inspect, apply };
-static const struct layer other = { always, inspect_blindly, apply };
+static const struct layer kernel = { .wanted = always, .inspect = inspect, .apply = apply };
+static const struct layer other = { .wanted = always, .inspect = inspect_blindly, .apply = apply };
 static const struct named_layer layers[] = { { "kernel", &kernel }, { "other", &other } };
 static const struct program program = { .name = "test", .layers = layers, .n_layers = 2 };
 

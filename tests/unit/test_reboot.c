@@ -11,6 +11,7 @@
 
 #include "agent/host.h"
 #include "agent/journal.h"
+#include "agent/program.h"
 #include "agent/reboot.h"
 #include "tests/unit/folder.h"
 
@@ -86,7 +87,7 @@ start(const char *boot_id)
 	reboot_close(reboot);
 	journal_free(journal);
 	assert_int_equal(journal_open(path, boot_id, &journal, &err), 0);
-	reboot = reboot_open(host, journal, &config);
+	reboot = reboot_open(&gdr_agent, host, journal, &config);
 }
 
 static int
