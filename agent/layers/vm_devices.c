@@ -86,6 +86,17 @@ behind(const char *line, const char *const words[], size_t n)
 	return NULL;
 }
 
+static bool
+copy_mac(const char *from, char out[18])
+{
+	if (strspn(from, "0123456789abcdefABCDEF:") != 17)
+		return false;
+	for (int i = 0; i < 17; i++)
+		out[i] = (char)(from[i] >= 'A' && from[i] <= 'F' ? from[i] | 0x20 : from[i]);
+	out[17] = '\0';
+	return true;
+}
+
 bool
 vm_vf_parse(const char *text, unsigned vf, char mac[18], unsigned *vlan)
 {
@@ -94,11 +105,8 @@ vm_vf_parse(const char *text, unsigned vf, char mac[18], unsigned *vlan)
 	auto_free char *line = vf_line(text, vf);
 	const char *address = line ? behind(line, macs, 2) : NULL;
 
-	if (!address || strspn(address, "0123456789abcdefABCDEF:") != 17)
+	if (!address || !copy_mac(address, mac))
 		return false;
-	for (int i = 0; i < 17; i++)
-		mac[i] = (char)tolower((unsigned char)address[i]);
-	mac[17] = '\0';
 	const char *tag = behind(line, vlans, 1);
 	*vlan = tag ? (unsigned)strtoul(tag, NULL, 10) : 0;
 	return true;

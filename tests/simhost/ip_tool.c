@@ -43,9 +43,8 @@ load(const struct tree *tree, const char *net, unsigned n, struct vf *out)
 	auto_free char *text = tree_read(tree, path);
 
 	*out = (struct vf){ .mac = "00:00:00:00:00:00" };
-	/* NOLINTNEXTLINE(cert-err34-c): our own file. */
 	if (text)
-		(void)sscanf(text, "%17s %u", out->mac, &out->vlan);
+		(void)sscanf(text, "%17s %u", out->mac, &out->vlan); /* NOLINT(cert-err34-c): our own file. */
 }
 
 static int
