@@ -75,33 +75,39 @@ add_endpoint(const struct making *making, struct nccltopo_node *bridge, const Gd
 		name_net(pci, net_of(making, device->address));
 }
 
+static bool
+is_member(const struct making *making, const Gdr__PciDevice *device, const Gdr__PciDevice *head)
+{
+	return is_endpoint(making, device) && same_group(device, head);
+}
+
+static double
+speed_of(const Gdr__PciDevice *device)
+{
+	return device->max_link_speed ? strtod(device->max_link_speed, NULL) : 0;
+}
+
 /* The group of 'first', unless an earlier device has brought it. */
 static void
 add_group(struct making *making, struct nccltopo_node *cpu, size_t first)
 {
 	const Gdr__Inventory *inventory = making->machine->inventory;
 	const Gdr__PciDevice *head = inventory->pci[first];
+	const Gdr__PciDevice *fastest = head;
 
 	for (size_t i = 0; i < first; i++)
-		if (is_endpoint(making, inventory->pci[i]) && same_group(inventory->pci[i], head))
+		if (is_member(making, inventory->pci[i], head))
 			return;
 	struct nccltopo_node *bridge = nccltopo_add(cpu, "pci");
 	auto_free char *busid = xasprintf("ffff:ff:%02x.0", making->groups++ & 0xff);
-	const Gdr__PciDevice *fastest = head;
 	nccltopo_set(bridge, "busid", busid);
 	nccltopo_set(bridge, "class", "0x060400");
-	for (size_t i = first; i < inventory->n_pci; i++) {
-		const Gdr__PciDevice *device = inventory->pci[i];
-		if (!is_endpoint(making, device) || !same_group(device, head))
-			continue;
-		if (device->max_link_speed &&
-		    (!fastest->max_link_speed ||
-		     strtod(device->max_link_speed, NULL) > strtod(fastest->max_link_speed, NULL)))
-			fastest = device;
-	}
+	for (size_t i = first; i < inventory->n_pci; i++)
+		if (is_member(making, inventory->pci[i], head) && speed_of(inventory->pci[i]) > speed_of(fastest))
+			fastest = inventory->pci[i];
 	nccltopo_set_link(bridge, fastest->max_link_speed, fastest->max_link_width);
 	for (size_t i = first; i < inventory->n_pci; i++)
-		if (is_endpoint(making, inventory->pci[i]) && same_group(inventory->pci[i], head))
+		if (is_member(making, inventory->pci[i], head))
 			add_endpoint(making, bridge, inventory->pci[i]);
 }
 
