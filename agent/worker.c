@@ -14,6 +14,7 @@
 #include "agent/pass.h"
 #include "agent/reboot.h"
 #include "agent/settings.h"
+#include "agent/textfile.h"
 #include "agent/virt.h"
 #include "common/err.h"
 #include "common/file.h"
@@ -115,6 +116,9 @@ one_pass(struct worker *worker)
 	log_outcome(worker, report);
 	if (write_report(worker, report, &err) < 0)
 		log_error("%s", err.msg);
+	const char *textfile = worker->settings->config->textfile;
+	if (textfile && textfile_write(textfile, report, (uint64_t)time(NULL), &err) < 0)
+		log_error("textfile: %s", err.msg);
 	watch_vms(worker, report);
 	if (go && reboot_go(worker->reboot, report, desired, &err) < 0)
 		log_error("reboot: %s", err.msg);

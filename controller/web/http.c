@@ -339,7 +339,7 @@ find_answer(struct http *http, const struct web_request *request, struct web_ans
 {
 	int64_t begun = zclock_mono();
 
-	if (!has_time(http, begun))
+	if (!has_time(http, begun) && !site_is_open(request->path))
 		web_refuse(answer, 503, "too many questions: come back in a second");
 	else
 		site_answer(http->site, request, answer);
@@ -364,8 +364,8 @@ on_request(void *arg, struct MHD_Connection *connection, const char *path, const
 	(void)upload;
 	if (*upload_len > 0 || !conn)
 		return MHD_NO;
-	/* An answer before the request's end would also be the connection's. */
-	if (!*context) {
+	/* An answer before the request's end is the connection's, too: which is for those who send what nobody takes. */
+	if (!*context && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)) {
 		*context = &has_headers;
 		return MHD_YES;
 	}

@@ -190,13 +190,21 @@ find_answer(struct site *site, const struct web_request *request, const struct w
 		answer->etag[0] = '\0';
 }
 
+bool
+site_is_open(const char *path)
+{
+	const struct route *route = find_route(path);
+
+	return find_asset(path) || (route && route->open);
+}
+
 void
 site_answer(struct site *site, const struct web_request *request, struct web_answer *answer)
 {
 	const struct web_asset *asset = find_asset(request->path);
 	const struct route *route = find_route(request->path);
 
-	if (guard_check(site->guard, request, asset || (route && route->open), answer))
+	if (guard_check(site->guard, request, site_is_open(request->path), answer))
 		find_answer(site, request, asset, route, answer);
 }
 

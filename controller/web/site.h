@@ -3,6 +3,7 @@
 /* site.h - everything that there is to see over HTTP, without a socket: a path, an answer.  The table in site.c says
  * what there is. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "controller/web/metrics.h"
@@ -18,6 +19,9 @@ struct web_request;
 /* 'guard' and what 'sources' names must outlive it. */
 struct site *site_new(const struct guard *guard, struct operators *operators, const struct metrics_sources *sources);
 void site_free(struct site *site);
+
+/* What tells nothing of the fleet, and costs nothing: it asks for no token and is answered at any time. */
+bool site_is_open(const char *path);
 
 void site_answer(struct site *site, const struct web_request *request, struct web_answer *answer);
 
