@@ -36,17 +36,19 @@ function word(row, text) {
     Object.values(row.labels ?? {}).some((label) => label.includes(text));
 }
 
-function fits(row, filter) {
+function wordsOf(text) {
+  return text.toLowerCase().split(/[\s,]+/).filter(Boolean);
+}
+
+function fits(row, filter, words) {
   if (filter.states.length && !filter.states.includes(row.state)) return false;
   if (filter.layer && !row.layers?.some((layer) => layer.name === filter.layer && layerFix(layer) !== 'none')) return false;
-  return filter.words.every((text) => word(row, text));
+  return words.every((text) => word(row, text));
 }
 
 function filterOf(parameters) {
-  const text = parameters.get('q') ?? '';
   return {
-    text,
-    words: text.toLowerCase().split(/[\s,]+/).filter(Boolean),
+    text: parameters.get('q') ?? '',
     states: (parameters.get('state') ?? '').split(',').filter(Boolean),
     layer: parameters.get('layer') ?? '',
   };
@@ -203,7 +205,8 @@ export function fleetPage(root, _, parameters) {
   const update = (changed) => {
     if (changed) filter = filterOf(changed);
     if (!model.status) return;
-    groups = ordered().map(({ rack, names }) => ({ rack, rows: names.map((name) => model.rows.get(name)).filter((row) => fits(row, filter)) }))
+    const words = wordsOf(filter.text);
+    groups = ordered().map(({ rack, names }) => ({ rack, rows: names.map((name) => model.rows.get(name)).filter((row) => fits(row, filter, words)) }))
       .filter(({ rows }) => rows.length);
     lines = linesOf(groups);
     const there = new Set();
