@@ -16,7 +16,6 @@ expect 0 ctl status --wait --timeout "$((90 * PATIENCE))s"
 expect 0 ctl node audit n2
 
 note 'a browser'
-BIN=$BIN SOURCE=$SOURCE HOSTS=$WORK/hosts GDRD_PID=${PID[gdrd]} GDRD_YAML=$WORK/gdrd.yaml \
-	SHOTS=${BUILD:-$SOURCE/build}/screenshots PATIENCE=$PATIENCE \
-	$python "$(dirname "$0")/dashboard.py" "http://127.0.0.1:$((PORT + 3))" || broken 'see above'
+export BIN SOURCE PATIENCE HOSTS=$WORK/hosts GDRD_PID=${PID[gdrd]} GDRD_YAML=$WORK/gdrd.yaml
+SHOTS=${BUILD:-$SOURCE/build}/screenshots $python "$(dirname "$0")/dashboard.py" "http://127.0.0.1:$((PORT + 3))" || broken 'see above'
 note 'done'

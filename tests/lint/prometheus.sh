@@ -7,7 +7,7 @@ for file in $rules $board; do
 	while IFS= read -r name; do
 		base=${name%_bucket}
 		grep -q "\"$base\"" controller/web/metrics.c || breach "$file: $name: gdrd has no such metric"
-	done < <(grep -oE '\b(gdrfleet|process)_[a-z_]+[a-z]\b' $file | sort -u)
+	done < <(grep -oE '\b(gdrfleet|process)_[a-z_]+[a-z]\b' "$file" | sort -u)
 done
 if command -v promtool >/dev/null; then
 	complaints=$(promtool check rules --lint=all --lint-fatal $rules 2>&1) || breach "$complaints"
