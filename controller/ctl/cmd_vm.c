@@ -281,9 +281,10 @@ run_show(struct ctl *ctl, struct err *err)
 
 	if (!slash || slash == start || !slash[1])
 		return err_set(err, CTL_USAGE, "'%s': a VM is NODE/NAME, as `gdrctl vm list -o name` prints it", word);
-	auto_free char *node = strndup(start, (size_t)(slash - start));
+	auto_free char *node = xasprintf("%.*s", (int)(slash - start), start);
 	auto_free char *name = xstrdup(slash + 1);
-	of.names = &node;
+	char *nodes[] = { node };
+	of.names = nodes;
 	of.n_names = 1;
 	query.of = &of;
 	query.vm = name;
