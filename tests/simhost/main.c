@@ -13,6 +13,7 @@
 #include "tests/simhost/boot.h"
 #include "tests/simhost/faults.h"
 #include "tests/simhost/ip_tool.h"
+#include "tests/simhost/links.h"
 #include "tests/simhost/nic.h"
 #include "tests/simhost/registers.h"
 #include "tests/simhost/run.h"
@@ -411,7 +412,11 @@ execute(const struct command *command, struct arguments *arguments)
 static const struct tool {
 	const char *name;
 	int (*run)(const struct sim *sim, char *const argv[], int argc);
-} tools[] = { { "mstconfig", nic_tool }, { "mstflint", nic_flint }, { "mstfwreset", nic_fwreset }, { "ip", ip_tool } };
+} tools[] = { { "mstconfig", nic_tool },
+	      { "mstflint", nic_flint },
+	      { "mstfwreset", nic_fwreset },
+	      { "ip", ip_tool },
+	      { "netlink", links_tool } };
 
 static const struct tool *
 find_tool(const char *name)
