@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "proto/spec.pb-c.h"
 #include "proto/wire.pb-c.h"
@@ -50,7 +51,8 @@ struct item {
 	char *want;
 	char *have;
 	enum fix fix;
-	char *why; /* NULL, or one line: why it is not right and what to do about it. */
+	char *why;            /* NULL, or one line: why it is not right and what to do about it. */
+	uint64_t measured_ms; /* When, if it was not at this pass; 0: it was. */
 	/* For converge.c alone, and not reported: */
 	unsigned boots; /* FIX_STAGE, FIX_BOOT: boots until it is right, 0 for one.  FIX_BOOT with more than one: it can
 			   be staged only in a boot to come, and nothing of it is yet. */

@@ -28,16 +28,18 @@ rollout_check_compare(const Gdr__Rollout *plan, struct err *err)
 
 /* --- items ------------------------------------------------------------------------------------------------------ */
 
-/* "180.3 GB/s" */
+/* "180.3 GB/s", "pass: 180.3 GB/s" */
 static bool
 number_of(const Gdr__Item *item, double *out)
 {
+	const char *colon = item->have ? strstr(item->have, ": ") : NULL;
+	const char *from = colon ? colon + 2 : item->have;
 	char *end = NULL;
 
-	if (!item->have)
+	if (!from)
 		return false;
-	*out = strtod(item->have, &end);
-	return end != item->have && *out - *out == 0; /* Neither infinite nor none. */
+	*out = strtod(from, &end);
+	return end != from && *out - *out == 0; /* Neither infinite nor none. */
 }
 
 static const char *
@@ -65,6 +67,8 @@ remember_item(const Gdr__Rollout *plan, Gdr__RolloutNode *node, const char *part
 	kept->item = steal(&name);
 	kept->may = xstrdup(may);
 	SET(kept, value, value);
+	kept->has_measured_ms = item->has_measured_ms;
+	kept->measured_ms = item->measured_ms;
 	node->before = xrealloc(node->before, node->n_before + 1, sizeof(*node->before));
 	node->before[node->n_before++] = kept;
 }
@@ -112,8 +116,9 @@ value_now(const struct rollout_seen *seen, const Gdr__RolloutValue *before, doub
 						? item_of(seen->parts[i].report, before->item)
 						: NULL;
 
-		if (item)
-			return number_of(item, out);
+		if (item) /* What was measured before the move says nothing of what came after it. */
+			return !(before->has_measured_ms && item->measured_ms == before->measured_ms) &&
+			       number_of(item, out);
 	}
 	return false;
 }

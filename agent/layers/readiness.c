@@ -326,6 +326,7 @@ report_result(const struct result *result, const char *before, struct report *ou
 		   : bad && result->severity == READY_FATAL ? FIX_MANUAL
 							    : FIX_NONE,
 		   why.len ? "%s" : NULL, why.text);
+	out->items[out->n - 1].measured_ms = (uint64_t)found->when * 1000;
 }
 
 /* What differs on disk is put right last, so that it tells of measurements too. */

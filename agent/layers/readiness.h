@@ -8,6 +8,7 @@
  * To add one: a function and its row. */
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "agent/gpus.h"
 #include "agent/layer.h"
@@ -44,7 +45,8 @@ struct ready_finding {
 	char *expected; /* NULL is shown as "-". */
 	char *actual;
 	char *evidence; /* More about it; may be NULL. */
-	bool wanted;    /* Of an active check: the profile asks for it, */
+	time_t when;    /* Of an active check: when it was measured, */
+	bool wanted;    /* the profile asks for it, */
 	bool due;       /* and it is to be measured now. */
 };
 

@@ -110,6 +110,7 @@ judge(const struct ready_look *look, const char *id, bool wanted, unsigned min, 
 		return;
 	}
 	auto_free char *when = when_text(note.when);
+	out->when = note.when;
 	free(out->evidence);
 	out->evidence = note.before >= 0 && min ? xasprintf("measured %s; before that %.1f %s", when, note.before, unit)
 						: xasprintf("measured %s", when);

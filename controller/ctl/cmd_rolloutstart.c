@@ -262,9 +262,7 @@ run_plan(struct ctl *ctl, struct err *err)
 		{ 0, "drain", "PROGRAM", NULL, "takes work off a node before it is moved" },                         \
 		{ 0, "check", "PROGRAM[ ARG...]", NULL, "asked after each soak; may be given more than once" },      \
 		{ 0, "notify", "PROGRAM,...", NULL, "told of each state that the rollout comes to" },                \
-		{ 0, "compare", "ITEM=N%,...", NULL,                                                                 \
-		  "numbers that may not get worse on a node: readiness/*busbw*=-5%" },                               \
-                                                                                                                     \
+		{ 0, "compare", "ITEM=N%,...", NULL, "numbers that may not get worse: readiness/R22*=-5%" },         \
 		{ 0, "supersede", NULL, NULL, "end rollouts that have these nodes, and take over" },                 \
 	{                                                                                                            \
 		0, "promotion", "HOW", "automatic manual", "automatic (default) or manual"                           \

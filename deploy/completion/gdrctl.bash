@@ -77,7 +77,7 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		case $2 in
 		--selector|-l) answer=''; return ;;
 		--state) answer='ready converging wants-reboot rebooting stuck drifted held lost unassigned new pending'; return ;;
-		--layer) answer='bios nic kernel hugepages pci vm link sysctl gpu nccl'; return ;;
+		--layer) answer='bios nic kernel hugepages pci vm link sysctl gpu nccl readiness'; return ;;
 		--item) answer=''; return ;;
 		esac
 		case $3 in

@@ -364,6 +364,8 @@ measured_on_demand(void **state)
 	assert_file("/args", "-b 4G -e 4G -g 2 -n 10\n");
 	look_well(&layer_readiness);
 	expect_state("R22/all-reduce", FIX_NONE, "pass: 232.8 GB/s");
+	assert_true(item("R22/all-reduce")->measured_ms > 0);
+	assert_true(item("verdict")->measured_ms == 0);
 	/* A worse one after it: judged, and compared. */
 	want("{readiness: {gpus: 2, min_busbw: 240, active: when-idle, active_interval: 1m}}");
 	put("/perf", "4294967296 1073741824 float sum -1 32285 133.03 150.0 0 32268 133.10 151.0 0\n");

@@ -397,7 +397,9 @@ worse_than_before_is_a_failure(void **state)
 	set_up(&f);
 	f.seen[0].parts = &part;
 	f.seen[0].n_parts = 1;
-	says(&item, "180.5 GB/s");
+	says(&item, "pass: 180.5 GB/s");
+	item.has_measured_ms = true;
+	item.measured_ms = 7;
 	planned(&f, "compare: {'readiness/bus*': '-5%'}, max_unavailable: '1'");
 	steps(&f, NOW, "");
 	steps(&f, NOW + 1000, "n0>2");
@@ -406,12 +408,16 @@ worse_than_before_is_a_failure(void **state)
 	steps(&f, NOW + 2000, "");
 	steps(&f, NOW + 13000, ""); /* Done, soaked, and nobody can tell. */
 	assert_int_equal(f.record->gates[0]->result, GDR__ROLLOUT_GATE_RESULT__GATE_UNKNOWN);
-	says(&item, "178 GB/s");
+	says(&item, "pass: 178 GB/s");
+	steps(&f, NOW + 13500, ""); /* That was before the move. */
+	assert_int_equal(f.record->n_gates, 1);
+	item.measured_ms = 8;
 	steps(&f, NOW + 14000, "");
 	assert_int_equal(f.record->gates[1]->result, GDR__ROLLOUT_GATE_RESULT__GATE_PASS);
 	assert_non_null(strstr(f.record->gates[1]->evidence, "readiness/bus*: 1 compared, -1.4% at worst"));
 	pb_free(&f.record->base);
 	f.seen[0].revision = 1;
+	item.has_measured_ms = false;
 	says(&item, "180.5 GB/s");
 	planned(&f, "compare: {'readiness/bus*': '-5%'}");
 	steps(&f, NOW, "");
