@@ -11,6 +11,7 @@ struct cli_options {
 	const char *profile; /* --profile FILE: instead of the desired state on disk. */
 	const char *output;  /* -o table|json|yaml */
 	bool active;         /* --active: measure first. */
+	bool diff;           /* --diff: what differs from it in libvirt. */
 };
 
 int cli_check(const struct settings *settings, const struct cli_options *options);
@@ -20,7 +21,7 @@ int cli_desired(const struct settings *settings, const struct cli_options *optio
 
 /* A topology file of NCCL's, judged by itself or, with 'here', as this machine would read it. */
 int cli_topology_lint(const struct settings *settings, const struct cli_options *options, const char *file, bool here);
-/* The domain XML of a VM, or of all (NULL). */
+/* The domain XML of a VM, or of all (NULL); or what differs from it, and then 3. */
 int cli_vm_xml(const struct settings *settings, const struct cli_options *options, const char *name);
 /* Its template of NCCL's topology file, and whether one is needed at all. */
 int cli_nccl_topology(const struct settings *settings, const struct cli_options *options, const char *name);

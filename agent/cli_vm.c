@@ -8,8 +8,11 @@
 #include "agent/cli_internal.h"
 #include "agent/host.h"
 #include "agent/inventory.h"
+#include "agent/layers/vm_compare.h"
+#include "agent/layers/vm_keys.h"
 #include "agent/pci.h"
 #include "agent/settings.h"
+#include "agent/virt.h"
 #include "agent/vm_plan.h"
 #include "agent/vm_topology.h"
 #include "agent/vm_xml.h"
@@ -18,13 +21,19 @@
 #include "common/mem.h"
 #include "common/pb.h"
 
+/* Where it is to be. */
+struct about {
+	struct host *host;
+	const Gdr__Inventory *inventory;
+};
+
 static int
-print_definition(const struct vm_plan *plan, const Gdr__Inventory *inventory, struct err *err)
+print_definition(const struct vm_plan *plan, const struct about *about, struct err *err)
 {
 	static const struct vm_identity anyone = { 0 };
 	auto_free char *xml = NULL;
 
-	(void)inventory;
+	(void)about;
 	int rc = vm_xml_write(plan, &anyone, &xml, err);
 	if (rc < 0)
 		return err_wrap(err, "%s", plan->name);
@@ -36,11 +45,11 @@ print_definition(const struct vm_plan *plan, const Gdr__Inventory *inventory, st
 
 /* The verdict stands in the file: NCCL reads past comments. */
 static int
-print_topology(const struct vm_plan *plan, const Gdr__Inventory *inventory, struct err *err)
+print_topology(const struct vm_plan *plan, const struct about *about, struct err *err)
 {
 	auto_free char *why = NULL;
 	auto_buf struct buf out = { 0 };
-	struct nccltopo_node *root = vm_topology_make(plan, inventory);
+	struct nccltopo_node *root = vm_topology_make(plan, about->inventory);
 
 	(void)err;
 	(void)vm_topology_need(plan, &why);
@@ -51,13 +60,15 @@ print_topology(const struct vm_plan *plan, const Gdr__Inventory *inventory, stru
 	return 0;
 }
 
-typedef int print_fn(const struct vm_plan *plan, const Gdr__Inventory *inventory, struct err *err);
+/* 0; 1: done, and it is not as wanted; or a negative errno. */
+typedef int print_fn(const struct vm_plan *plan, const struct about *about, struct err *err);
 
 /* 'name' NULL: all of them. */
 static int
-print_plans(const struct vm_plans *plans, const Gdr__Inventory *inventory, const char *name, print_fn *print,
-	    struct err *err)
+print_plans(const struct vm_plans *plans, const struct about *about, const char *name, print_fn *print, struct err *err)
 {
+	int worst = 0;
+
 	if (name && !vm_plans_find(plans, name))
 		return err_set(err, -ENOENT, "no VM called %s is wanted here", name);
 	if (!plans->n)
@@ -69,11 +80,12 @@ print_plans(const struct vm_plans *plans, const Gdr__Inventory *inventory, const
 			continue;
 		if (plan->refused)
 			return err_set(err, -ENOSPC, "%s cannot be: %s", plan->name, plan->refused);
-		int rc = print(plan, inventory, err);
+		int rc = print(plan, about, err);
 		if (rc < 0)
 			return rc;
+		worst = rc > worst ? rc : worst;
 	}
-	return 0;
+	return worst;
 }
 
 static int
@@ -94,18 +106,75 @@ print(const struct settings *settings, const struct cli_options *options, const 
 	if (rc == 0) {
 		struct vm_plans plans;
 		vm_plans_make(inventory, desired->spec, settings->node, &plans);
-		rc = print_plans(&plans, inventory, name, one, &err);
+		const struct about about = { host, inventory };
+		rc = print_plans(&plans, &about, name, one, &err);
 		vm_plans_free(&plans);
 	}
 	inventory_free(inventory);
 	pci_close(pci);
 	host_free(host);
-	return rc < 0 ? cli_complain(settings, &err) : 0;
+	return rc < 0 ? cli_complain(settings, &err) : rc ? 3 : 0;
+}
+
+/* --- what differs --------------------------------------------------------------------------------------------- */
+
+static const Gdr__VirtDomain *
+domain_of(const Gdr__VirtLook *look, const char *name)
+{
+	for (size_t i = 0; i < look->n_domains; i++)
+		if (strcmp(look->domains[i]->name, name) == 0 && look->domains[i]->definition)
+			return look->domains[i];
+	return NULL;
+}
+
+/* Prints them; how many. */
+static size_t
+print_differences(const char *title, const char *want, const char *have, bool running)
+{
+	struct vm_differences differences = { 0 };
+	struct err err = { 0 };
+
+	if (vm_compare(want, have, running, &differences, &err) < 0)
+		(void)fprintf(stderr, "%s: %s\n", title, err.msg);
+	size_t n = differences.n + (err.code < 0);
+	for (size_t i = 0; i < differences.n; i++)
+		(void)printf("%s: %s: want %s, have %s\n", title, differences.list[i].path, differences.list[i].want,
+			     differences.list[i].have);
+	vm_differences_free(&differences);
+	return n;
+}
+
+static int
+compare(const struct vm_plan *plan, const struct about *about, struct err *err)
+{
+	auto_pb Gdr__VirtLook *look = NULL;
+	struct vm_key key = { 0 };
+	auto_free char *want = NULL;
+	int rc = virt_look(about->host, &look, err);
+
+	if (rc < 0)
+		return rc;
+	const Gdr__VirtDomain *domain = domain_of(look, plan->name);
+	if (!domain)
+		return err_set(err, -ENOENT, "libvirt has no domain %s of ours", plan->name);
+	rc = vm_key_load(about->host, plan->node, plan->name, &key, err);
+	const struct vm_identity identity = { .uuid = domain->uuid, .credential = key.credential };
+	if (rc == 0)
+		rc = vm_xml_write(plan, &identity, &want, err);
+	vm_key_free(&key);
+	if (rc < 0)
+		return rc;
+	size_t n = print_differences("definition", want, domain->definition, false);
+	if (domain->running)
+		n += print_differences("running", want, domain->running, true);
+	return n > 0;
 }
 
 int
 cli_vm_xml(const struct settings *settings, const struct cli_options *options, const char *name)
 {
+	if (options->diff)
+		return print(settings, options, name, compare);
 	return print(settings, options, name, print_definition);
 }
 

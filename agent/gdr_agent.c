@@ -63,7 +63,8 @@ static const struct command commands[] = {
 	{ "nccl-topology", "a VM's topology file for NCCL, and whether it needs one: nccl-topology [VM]", nccl_topology,
 	  "[VM]" },
 	{ "topology lint", "what NCCL would make of a topology file: topology lint FILE", topology_lint, "FILE" },
-	{ "vm-xml", "the definition of a VM, or of all, as libvirt would get it: vm-xml [VM]", vm_xml, "[VM]" },
+	{ "vm-xml", "the definition of a VM, or of all, as libvirt would get it, or what differs: vm-xml [--diff] [VM]",
+	  vm_xml, "[--diff] [VM]" },
 	{ 0 },
 };
 

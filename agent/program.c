@@ -124,6 +124,7 @@ parse(const struct program *program, int argc, char **argv, struct arguments *ou
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "active", no_argument, NULL, 'a' },
+		{ "diff", no_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -136,6 +137,7 @@ parse(const struct program *program, int argc, char **argv, struct arguments *ou
 		case 'o': out->options.output = optarg; break;
 		case 'l': out->log_format = optarg; break;
 		case 'a': out->options.active = true; break;
+		case 'd': out->options.diff = true; break;
 		case 'h': usage(program, stdout); return 0;
 		case 'V': (void)printf("%s %s\n", program->name, GDR_VERSION); return 0;
 		default: return 2;
@@ -162,6 +164,11 @@ take_operand(const struct program *program, const struct command *command, char 
 	out->operand = words[0];
 	if (out->options.active && (!program->active || strcmp(program->active, command->name) != 0)) {
 		(void)fprintf(stderr, "%s: %s knows no --active (see %s --help)\n", program->name, command->name,
+			      program->name);
+		return 2;
+	}
+	if (out->options.diff && (!command->operand || !strstr(command->operand, "--diff"))) {
+		(void)fprintf(stderr, "%s: %s knows no --diff (see %s --help)\n", program->name, command->name,
 			      program->name);
 		return 2;
 	}

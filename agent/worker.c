@@ -23,6 +23,7 @@
 #include "common/pb.h"
 #include "common/signals.h"
 
+#define SOON_MS       2000
 #define VMS_SETTLE_MS 500 /* Events come in groups, and a device that is let go of takes a moment. */
 
 struct worker {
@@ -35,6 +36,7 @@ struct worker {
 	int signals;
 	int watch;             /* -1: there is no folder to watch yet. */
 	struct host_watch vms; /* What libvirt tells of them. */
+	bool soon;             /* Something came to light that the next pass can put right. */
 	int lock;
 };
 
@@ -120,6 +122,7 @@ one_pass(struct worker *worker)
 	if (textfile && textfile_write(textfile, report, (uint64_t)time(NULL), &err) < 0)
 		log_error("textfile: %s", err.msg);
 	watch_vms(worker, report);
+	worker->soon = how_of(desired) == CONVERGE_ENFORCE && report->outcome == GDR__OUTCOME__OUTCOME_WORKING;
 	if (go && reboot_go(worker->reboot, report, desired, &err) < 0)
 		log_error("reboot: %s", err.msg);
 }
@@ -149,7 +152,8 @@ wait_for_news(struct worker *worker)
 				{ .fd = worker->watch, .events = POLLIN },
 				{ .fd = worker->vms.pid ? worker->vms.fd : -1, .events = POLLIN } };
 
-	const int interval = (int)worker->settings->config->check_interval;
+	const int usual = (int)worker->settings->config->check_interval;
+	const int interval = worker->soon && usual > SOON_MS ? SOON_MS : usual;
 	(void)poll(fds, 3, interval);
 	if (fds[2].revents && vms_told(worker)) {
 		(void)poll(fds, 1, VMS_SETTLE_MS);

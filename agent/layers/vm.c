@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/host.h"
 #include "agent/inventory.h"
@@ -30,6 +31,8 @@
 
 #define DIFFERENCES_MAX 32 /* Items for one definition; the rest is counted. */
 #define STOP_MS         120000U
+#define AWAIT_MS        5000U
+#define AWAIT_STEP_MS   500U
 
 /* What a look is made of. */
 struct world {
@@ -433,6 +436,8 @@ report_libvirt(const struct world *world, const struct err *err, struct report *
 {
 	if (world->look)
 		report_add(out, "libvirt", "answers", world->look->version, FIX_NONE, NULL);
+	else if (err->code == -ENOTCONN)
+		report_add(out, "libvirt", "answers", "silent", FIX_LIVE, "%s", err->msg);
 	else
 		report_add(out, "libvirt", "answers", "silent", FIX_MANUAL, "%s", err->msg);
 }
@@ -489,6 +494,24 @@ change_state(const struct world *world, const struct vm_plan *plan, struct err *
 			 spec->has_stop_timeout ? (unsigned)spec->stop_timeout : STOP_MS, err);
 }
 
+/* A daemon that is being started, after a boot or an upgrade, is worth a moment. */
+static int
+await_libvirt(struct host *host, struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = AWAIT_STEP_MS * 1000000L };
+	int rc = -ENOTCONN;
+
+	for (unsigned waited = 0; rc == -ENOTCONN && waited < AWAIT_MS; waited += AWAIT_STEP_MS) {
+		Gdr__VirtLook *look = NULL;
+
+		(void)nanosleep(&pause, NULL);
+		rc = virt_look(host, &look, err);
+		if (look)
+			pb_free(&look->base);
+	}
+	return rc;
+}
+
 /* 'what' is the key behind the VM's name. */
 static int
 change(const struct world *world, const struct vm_plan *plan, const char *what, struct err *err)
@@ -509,6 +532,9 @@ vm_apply(const struct machine *machine, const Gdr__Spec *spec, const struct item
 {
 	auto_free char *name = xasprintf("%.*s", (int)strcspn(item->key, "/"), item->key);
 	struct world world;
+
+	if (strcmp(item->key, "libvirt") == 0)
+		return await_libvirt(machine->host, err);
 	int rc = world_open(machine, spec, &world, err);
 	const struct vm_plan *plan = vm_plans_find(&world.plans, name);
 

@@ -117,8 +117,11 @@ item "$VM/cputune/vcpupin\[3\]" live "cpuset='95'"
 item "$VM/memballoon" live "model='virtio'"
 item "$VM/running" ok
 outcome working
+expect 3 agent vm-xml --diff "$VM" --profile "$WORK/profile.yaml"
+says "^definition: memballoon: want model='none', have model='virtio'"
 passes
 outcome settled
+expect 0 agent vm-xml --diff "$VM" --profile "$WORK/profile.yaml"
 by_hand '/<hostdev/,/<\/hostdev>/{/<hostdev/h;d}'
 passes
 outcome settled
@@ -191,7 +194,7 @@ passes
 outcome settled
 expect 0 sim break "$H" libvirt-away
 passes
-item libvirt manual silent
+item libvirt live silent
 says 'Failed to connect'
 expect 0 sim mend "$H" libvirt-away
 expect 0 sim break "$H" libvirt-hangs

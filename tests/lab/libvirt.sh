@@ -119,7 +119,7 @@ says 'no answer within 2000 ms'
 kill -CONT "$(cat "$L/libvirtd.pid")"
 stop libvirtd
 run agent check
-says 'vm +libvirt +manual .*silent'
+says 'vm +libvirt +live .*silent'
 libvirtd_up
 run agent check
 item definition ok
