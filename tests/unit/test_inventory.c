@@ -278,6 +278,69 @@ bridges_with_nonsense_make_no_ring(void **state)
 	assert_null(device("0000:03:00.0")->parent);
 }
 
+#define LINE(first, last, flags) "0x" first " 0x" last " 0x" flags "\n"
+#define NO_LINE                  LINE("0", "0", "0")
+
+/* A BAR of each kind, one that firmware found no room for, the ROM, and what eight VFs share; a bridge's windows. */
+static void
+memory_links_and_vfs(void **state)
+{
+	(void)state;
+	put_machine();
+	put_device_file("0000:1a:00.0", "resource",
+			LINE("20000000000", "20001ffffff", "14220c") NO_LINE LINE("92000000", "92000fff", "40200")
+				LINE("f000", "f03f", "40101") NO_LINE NO_LINE LINE("93000000", "930fffff", "46200")
+					LINE("20002000000", "200027fffff", "14220c") NO_LINE);
+	put_device_file("0000:18:00.0", "resource", LINE("92000000", "920fffff", "200"));
+	put_device_file("0000:1a:00.0", "sriov_offset", "2\n");
+	put_device_file("0000:1a:00.0", "sriov_stride", "1\n");
+	put_device_file("0000:1a:00.0", "max_link_speed", "16.0 GT/s PCIe\n");
+	put_device_file("0000:1a:00.0", "max_link_width", "16\n");
+	put_device_file("0000:1a:00.0", "current_link_speed", "8.0 GT/s PCIe\n");
+	put_device_file("0000:1a:00.0", "current_link_width", "8\n");
+	take(true);
+	const Gdr__PciDevice *nic = device("0000:1a:00.0");
+	assert_int_equal(nic->n_bars, 4);
+	assert_int_equal(nic->bars[0]->space, GDR__PCI_BAR__SPACE__MEM64);
+	assert_int_equal(nic->bars[0]->size, 32 << 20);
+	assert_int_equal(nic->bars[1]->space, GDR__PCI_BAR__SPACE__MEM32);
+	assert_int_equal(nic->bars[2]->space, GDR__PCI_BAR__SPACE__IO);
+	assert_int_equal(nic->bars[2]->size, 64);
+	assert_true(nic->bars[3]->vf && !nic->bars[0]->vf);
+	assert_int_equal(nic->bars[3]->size, 1 << 20);
+	assert_int_equal(nic->vf_offset, 2);
+	assert_int_equal(nic->vf_stride, 1);
+	assert_string_equal(nic->max_link_speed, "16.0 GT/s PCIe");
+	assert_string_equal(nic->link_speed, "8.0 GT/s PCIe");
+	assert_int_equal(nic->max_link_width, 16);
+	assert_int_equal(nic->link_width, 8);
+	assert_int_equal(device("0000:18:00.0")->n_bars, 0);
+	assert_false(device("0000:18:00.0")->has_vf_offset);
+}
+
+static void
+pages_distances_and_address_width(void **state)
+{
+	(void)state;
+	put("/proc/cpuinfo", CPU(0) "address sizes\t: 46 bits physical, 57 bits virtual\n");
+	put("/sys/devices/system/node/node0/distance", "10 21\n");
+	put("/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages", "375\n");
+	put("/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/free_hugepages", "5\n");
+	put("/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages", "lots\n");
+	put("/sys/devices/system/node/node1/distance", "21 near\n");
+	take(false);
+	assert_int_equal(inventory->phys_bits, 46);
+	assert_int_equal(inventory->numa[0]->n_distance, 2);
+	assert_int_equal(inventory->numa[0]->distance[1], 21);
+	assert_int_equal(inventory->numa[1]->n_distance, 1);
+	assert_int_equal(inventory->numa[0]->n_hugepages, 2);
+	const Gdr__HugePages *large = inventory->numa[0]->hugepages[1];
+	assert_int_equal(large->size, 1 << 30);
+	assert_int_equal(large->total, 375);
+	assert_int_equal(large->free, 5);
+	assert_false(inventory->numa[0]->hugepages[0]->has_total);
+}
+
 static void
 fields(void **state)
 {
@@ -309,6 +372,8 @@ main(void)
 		TEST(root_ports_where_no_switch_is_shared),
 		TEST(other_nics_count_where_there_is_no_nvidia_nic),
 		TEST(bridges_with_nonsense_make_no_ring),
+		TEST(memory_links_and_vfs),
+		TEST(pages_distances_and_address_width),
 		TEST(fields),
 	};
 

@@ -80,6 +80,10 @@ static const struct {
 	  "{\"hugepages\": {\"size\": \"1G\", \"count\": 0}}" },
 	{ SPEC, "hugepages: {size: 2097153}\n", "hugepages:\n  size: 2097153\n",
 	  "{\"hugepages\": {\"size\": 2097153}}" },
+	/* a word in place of a number */
+	{ SPEC, "hugepages: {count: vm}\nvm: [{gpus: all, nvswitches: 6}]\n",
+	  "hugepages:\n  count: vm\nvm:\n  - gpus: all\n    nvswitches: 6\n",
+	  "{\"hugepages\": {\"count\": \"vm\"}, \"vm\": [{\"gpus\": \"all\", \"nvswitches\": 6}]}" },
 	{ SPEC, "hugepages: {size: '3M'}\n", "hugepages:\n  size: 3M\n", "{\"hugepages\": {\"size\": \"3M\"}}" },
 	{ &gdr__pci_device__descriptor, "{numa_node: -1, iommu_group: -2147483648, vendor: 4294967295}",
 	  "vendor: 4294967295\nnuma_node: -1\niommu_group: -2147483648\n",

@@ -89,6 +89,9 @@ numbers(void **state)
 		{ { .kind = RULE_BYTES, .min = 2 << 20, .max = 1 << 30 }, 1000, "1000 is not between 2M and 1G" },
 		{ { .kind = RULE_DURATION, .min = 100, .max = 3600000 }, 5400000, "90m is not between 100ms and 1h" },
 		{ { .kind = RULE_DURATION, .min = 100, .max = 3600000 }, 0, "0 is not between 100ms and 1h" },
+		{ { .kind = RULE_OR_ALL, .max = 64 }, RULES_WORD, NULL },
+		{ { .kind = RULE_OR_VM, .max = 64 }, 65, "65 is not between 0 and 64" },
+		{ { .kind = RULE_NUMBER, .max = 64 }, RULES_WORD, "4294967295 is not between 0 and 64" },
 	};
 
 	(void)state;
@@ -162,6 +165,25 @@ kernel_texts(void **state)
 }
 
 static void
+texts_of_vms(void **state)
+{
+	(void)state;
+	assert_true(allows(RULE_TEMPLATE, 1, 63, "{node}-gpu0") && allows(RULE_TEMPLATE, 1, 63, "gpu0"));
+	assert_true(allows(RULE_TEMPLATE, 1, 63, "{node}") && allows(RULE_TEMPLATE, 1, 63, "a-{node}"));
+	assert_false(allows(RULE_TEMPLATE, 1, 63, "{host}") || allows(RULE_TEMPLATE, 1, 63, "{node}{node}"));
+	assert_false(allows(RULE_TEMPLATE, 1, 63, "-{node}") || allows(RULE_TEMPLATE, 1, 63, "{node}/a"));
+	assert_true(allows(RULE_ADDRESS, 12, 12, "0000:3f:00.0"));
+	assert_false(allows(RULE_ADDRESS, 12, 12, "0000:3F:00.0") || allows(RULE_ADDRESS, 12, 12, "3f:00.0"));
+	assert_false(allows(RULE_ADDRESS, 12, 12, "0000:3f:00.00") || allows(RULE_ADDRESS, 12, 12, "0000-3f:00.0"));
+	assert_true(allows(RULE_OUI, 8, 8, "02:67:64"));
+	assert_false(allows(RULE_OUI, 8, 8, "03:67:64") || allows(RULE_OUI, 8, 8, "02:67"));
+	assert_true(allows(RULE_CPULIST, 1, 256, "0,1,48-51"));
+	assert_false(allows(RULE_CPULIST, 1, 256, ",1") || allows(RULE_CPULIST, 1, 256, "1;2"));
+	assert_true(allows(RULE_TEXT, 1, 99, "<a>\n\t<b/>\n</a>\n"));
+	assert_false(allows(RULE_TEXT, 1, 99, "a\x1b") || allows(RULE_TEXT, 1, 99, "\xff"));
+}
+
+static void
 lines(void **state)
 {
 	(void)state;
@@ -203,6 +225,7 @@ main(void)
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(names_and_labels),
 		cmocka_unit_test(kernel_texts),
+		cmocka_unit_test(texts_of_vms),
 		cmocka_unit_test(lines),
 		cmocka_unit_test(messages_are_clean),
 	};
