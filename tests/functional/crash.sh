@@ -5,7 +5,7 @@
 
 # What a host is, without what differs from host to host and boot to boot.
 state_of() {
-	check_of "$1" -o yaml | grep -vE 'boot_id|hostname|reboots_used'
+	check_of "$1" -o yaml | grep -vE 'boot_id|hostname|reboots_used|uuid|guest_key' | sed "s/$1-gpu0/gpu0/"
 }
 
 note 'three hosts; while they converge, something is killed every moment'

@@ -66,7 +66,7 @@ EXPECT=3 rollout second --check check --on-failure rollback
 expect 0 ctl rollout show second
 says 'rolled-back'
 says 'check check failed: error rate 7'
-expect 0 ctl node list -o json
+expect 0 ctl node list --state ready -o json
 [ "$(grep -c '"profile": "vela-a100@2"' <<<"$OUT")" -eq 2 ] || broken 'not both are back'
 
 note 'a check that hangs, is not there, or that others may write never passes'

@@ -84,7 +84,7 @@ spawn kernel "$BIN/gdr-simhost" run "$H" --agent "$WORK/no-agent"
 within 10 grep -q running "$WORK/kernel.log"
 
 note 'an image or network that is not there: said, and nothing is defined'
-profile 'vcpus: 16' 'state: running' 'disk: /var/lib/libvirt/images/{vm}.qcow2'
+profile 'vcpus: 16' 'state: running' 'disk: /var/lib/libvirt/images/{vm}.img'
 passes
 item "$VM/disk" manual none
 item "$VM/definition" manual undefined

@@ -191,6 +191,16 @@ system_files(struct tree *tree, const struct sim *sim)
 	tree_mkdir(tree, "modprobe.d");
 }
 
+/* Of the VM that the shipped profiles ask for. */
+static void
+images(struct tree *tree, const struct sim *sim)
+{
+	auto_free char *name = xasprintf("%s-gpu0.qcow2", sim->name);
+
+	tree_cd(tree, "var/lib/libvirt/images");
+	tree_printf(tree, name, "a disk\n");
+}
+
 void
 disk_write(struct tree *tree, const struct sim *sim, const char *check_interval)
 {
@@ -209,5 +219,6 @@ disk_write(struct tree *tree, const struct sim *sim, const char *check_interval)
 	boot_loader(tree, uuid);
 	system_files(tree, sim);
 	settings(tree, sim, check_interval);
+	images(tree, sim);
 	tree_cd(tree, "%s", "");
 }
