@@ -27,23 +27,23 @@ struct web {
 
 /* --- where to listen -------------------------------------------------------------------------------------------- */
 
-/* "127.0.0.1:7480", "[::1]:7480"; the caller frees '*out' with freeaddrinfo(). */
-static int
-resolve(const char *listen_at, struct addrinfo **out, struct err *err)
+/* "127.0.0.1:7480", "[::1]:7480"; NULL: it is neither.  The caller frees it with freeaddrinfo(). */
+static struct addrinfo *
+resolve(const char *listen_at, struct err *err)
 {
 	const struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
 					.ai_socktype = SOCK_STREAM };
 	const char *colon = strrchr(listen_at, ':');
 	const char *host = *listen_at == '[' ? listen_at + 1 : listen_at;
 	size_t len = colon ? (size_t)(colon - host) : 0;
+	struct addrinfo *at = NULL;
 
 	if (colon && *listen_at == '[' && len > 0)
 		len--; /* The bracket. */
-	auto_free char *address = strndup(host, len);
-	int rc = colon && len > 0 ? getaddrinfo(address, colon + 1, &hints, out) : EAI_NONAME;
-	if (rc != 0)
-		return err_set(err, -EINVAL, "web.listen: '%s': expected ADDRESS:PORT, or none", listen_at);
-	return 0;
+	auto_free char *address = xasprintf("%.*s", (int)len, host);
+	if (len == 0 || getaddrinfo(address, colon + 1, &hints, &at) != 0)
+		(void)err_set(err, -EINVAL, "web.listen: '%s': expected ADDRESS:PORT, or none", listen_at);
+	return at;
 }
 
 static bool
@@ -58,13 +58,15 @@ static int
 listen_on(const struct addrinfo *at, const char *name, int *out, struct err *err)
 {
 	int on = 1;
-	auto_close int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-	    bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
-		return err_set(err, -errno, "web.listen: %s: %s", name, strerror(errno));
+	    bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+		(void)err_set(err, -errno, "web.listen: %s: %s", name, strerror(errno));
+		(void)close(fd);
+		return err->code;
+	}
 	*out = fd;
-	fd = -1;
 	return 0;
 }
 
@@ -111,7 +113,8 @@ open_on(struct web *web, const Gdr__GdrdConfig *config, const Gdr__WebConfig *ow
 		return rc;
 	web->url = url_of(fd, certificate != NULL);
 	web->site = site_new(web->guard, operators, &web->sources);
-	rc = http_open(own, fd, certificate, key, web->site, loop, &web->counts, &web->http, err);
+	const struct http_listener listener = { fd, certificate, key };
+	rc = http_open(own, &listener, web->site, loop, &web->counts, &web->http, err);
 	return rc < 0 ? err_wrap(err, "web") : 0;
 }
 
@@ -121,18 +124,17 @@ web_open(const Gdr__GdrdConfig *config, const struct metrics_sources *sources, s
 {
 	static const Gdr__WebConfig defaults = GDR__WEB_CONFIG__INIT;
 	const Gdr__WebConfig *own = config->web ? config->web : &defaults;
-	struct addrinfo *at = NULL;
 
 	*out = NULL;
 	if (strcmp(own->listen, "none") == 0)
 		return 0;
-	int rc = resolve(own->listen, &at, err);
-	if (rc < 0)
-		return rc;
+	struct addrinfo *at = resolve(own->listen, err);
+	if (!at)
+		return err->code;
 	struct web *web = xcalloc(1, sizeof(*web));
 	web->sources = *sources;
 	web->sources.http = &web->counts;
-	rc = open_on(web, config, own, at, operators, loop, err);
+	int rc = open_on(web, config, own, at, operators, loop, err);
 	freeaddrinfo(at);
 	if (rc < 0) {
 		web_close(web);

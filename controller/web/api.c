@@ -54,14 +54,15 @@ find_field(const ProtobufCMessageDescriptor *type, const char *name)
 static void
 put_scalar(struct buf *json, const ProtobufCFieldDescriptor *field, const char *value, size_t len)
 {
-	auto_free char *text = strndup(value, len);
-	bool plain = field->type != PROTOBUF_C_TYPE_STRING && len > 0 &&
-		     strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
 
-	if (plain)
-		buf_puts(json, text);
-	else
-		buf_json(json, text);
+	if (field->type != PROTOBUF_C_TYPE_STRING && len > 0 && strspn(value, plain) >= len) {
+		buf_add(json, value, len);
+		return;
+	}
+	auto_buf struct buf text = { 0 };
+	buf_add(&text, value, len);
+	buf_json(json, text.text);
 }
 
 static void
@@ -246,7 +247,7 @@ ask(struct operators *operators, const struct api_resource *resource, const stru
 	struct err err = { 0 };
 
 	gdr__response__init(answer);
-	if (request_of(resource, url, &request, &err) < 0) {
+	if (request_of(resource, url, &request, &err) < 0 || !request) {
 		web_refuse(out, 400, "%s", err.msg);
 		return;
 	}

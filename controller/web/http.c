@@ -317,9 +317,6 @@ new_response(struct web_answer *answer)
 {
 	size_t len = answer->body.len;
 
-	if (answer->data)
-		return MHD_create_response_from_buffer(answer->len, (void *)(uintptr_t)answer->data,
-						       MHD_RESPMEM_PERSISTENT);
 	return MHD_create_response_from_buffer(len, buf_steal(&answer->body), MHD_RESPMEM_MUST_FREE);
 }
 
@@ -362,8 +359,12 @@ on_request(void *arg, struct MHD_Connection *connection, const char *path, const
 
 	(void)version;
 	(void)upload;
-	if (*upload_len > 0 || !conn)
+	if (!conn)
 		return MHD_NO;
+	if (*upload_len > 0) {
+		*upload_len = 0; /* Nobody wants it. */
+		return MHD_YES;
+	}
 	/* An answer before the request's end is the connection's, too: which is for those who send what nobody takes. */
 	if (!*context && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)) {
 		*context = &has_headers;
@@ -399,24 +400,24 @@ on_tick(zloop_t *loop, int timer, void *arg)
 }
 
 static struct MHD_Daemon *
-start(struct http *http, const Gdr__WebConfig *config, int fd, const char *certificate, const char *key)
+start(struct http *http, const Gdr__WebConfig *config, const struct http_listener *at)
 {
-	const struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)certificate },
-					      { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key },
+	const struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_MEM_CERT, 0, at->certificate },
+					      { MHD_OPTION_HTTPS_MEM_KEY, 0, at->key },
 					      { MHD_OPTION_END, 0, NULL } };
 	const struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (certificate ? MHD_USE_TLS : 0);
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (at->certificate ? MHD_USE_TLS : 0);
 
-	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, at->fd,
 				MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
 				on_answered, http, MHD_OPTION_CONNECTION_LIMIT, config->connections,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_MAX, MHD_OPTION_STRICT_FOR_CLIENT,
-				1, MHD_OPTION_ARRAY, certificate ? tls : none, MHD_OPTION_END);
+				1, MHD_OPTION_ARRAY, at->certificate ? tls : none, MHD_OPTION_END);
 }
 
 int
-http_open(const Gdr__WebConfig *config, int fd, const char *certificate, const char *key, struct site *site,
-	  zloop_t *loop, struct http_counts *counts, struct http **out, struct err *err)
+http_open(const Gdr__WebConfig *config, const struct http_listener *at, struct site *site, zloop_t *loop,
+	  struct http_counts *counts, struct http **out, struct err *err)
 {
 	struct http *http = xcalloc(1, sizeof(*http));
 
@@ -424,13 +425,13 @@ http_open(const Gdr__WebConfig *config, int fd, const char *certificate, const c
 	http->counts = counts;
 	http->loop = loop;
 	http->streams_max = config->streams;
-	http->daemon = start(http, config, fd, certificate, key);
+	http->daemon = start(http, config, at);
 	if (!http->daemon) {
 		free(http);
-		(void)close(fd);
+		(void)close(at->fd);
 		return err_set(err, -EINVAL, "%s",
-			       certificate ? "the certificate or its key cannot be used"
-					   : "the HTTP library does not start");
+			       at->certificate ? "the certificate or its key cannot be used"
+					       : "the HTTP library does not start");
 	}
 	zmq_pollitem_t item = { .fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
 				.events = ZMQ_POLLIN };

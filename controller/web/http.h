@@ -23,8 +23,12 @@ struct http_counts {
 	unsigned long cut;
 };
 
-/* Serves 'site' on the listening socket 'fd', which it takes; 'certificate' and 'key' (PEM) may be NULL.  Counts go to
- * '*counts'. */
-int http_open(const Gdr__WebConfig *config, int fd, const char *certificate, const char *key, struct site *site,
-	      zloop_t *loop, struct http_counts *counts, struct http **out, struct err *err);
+struct http_listener {
+	int fd;            /* A socket that listens; taken. */
+	char *certificate; /* PEM; NULL: no TLS. */
+	char *key;
+};
+/* Serves 'site'; what comes of it is counted in '*counts'. */
+int http_open(const Gdr__WebConfig *config, const struct http_listener *at, struct site *site, zloop_t *loop,
+	      struct http_counts *counts, struct http **out, struct err *err);
 void http_close(struct http *http);

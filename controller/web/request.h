@@ -29,9 +29,7 @@ struct web_request {
 struct web_answer {
 	unsigned status;
 	const char *type; /* Content type; static. */
-	struct buf body;  /* Or, where 'data' is not NULL, that, which stays as it is. */
-	const void *data;
-	size_t len;
+	struct buf body;
 	char etag[64];
 	bool stream; /* No body, but messages one after the other. */
 };

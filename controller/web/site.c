@@ -139,11 +139,9 @@ type_of(const char *path)
 }
 
 static void
-give_asset(const struct web_asset *asset, struct web_answer *answer)
+describe(const struct web_asset *asset, struct web_answer *answer)
 {
 	answer->type = type_of(asset->path);
-	answer->data = asset->data;
-	answer->len = asset->len;
 	(void)snprintf(answer->etag, sizeof(answer->etag), "%s", asset->etag);
 }
 
@@ -173,17 +171,18 @@ find_answer(struct site *site, const struct web_request *request, const struct w
 
 	answer->status = 200;
 	if (asset)
-		give_asset(asset, answer);
+		describe(asset, answer);
 	if (route)
 		answer->type = route->type;
 	if (api || (route && route->changes))
 		put_version(site, answer);
 	if (has_it_already(request, answer)) {
 		answer->status = 304;
-		answer->data = NULL;
 	} else if (route) {
 		route->answer(site, request, answer);
-	} else if (api ? !api_answer(site->operators, request, answer) : !asset) {
+	} else if (asset) {
+		buf_add(&answer->body, asset->data, asset->len);
+	} else if (!api || !api_answer(site->operators, request, answer)) {
 		web_refuse(answer, 404, "there is nothing here; " API_ROOT "openapi.json tells what there is");
 	}
 	if (answer->status >= 400)

@@ -2,7 +2,8 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "common/buf.h"
 #include "common/mem.h"
@@ -48,17 +49,30 @@ stream_give_back(struct stream_message *message)
 	free(message);
 }
 
-/* "START-SERIAL-VERSION", numbers in hex: serials of another gdrd mean nothing here. */
+/* A number in hex with 'end' behind it; '*text' goes on behind that. */
+static bool
+take_hex(const char **text, char end, uint64_t *out)
+{
+	size_t digits = strspn(*text, "0123456789abcdef");
+
+	if (digits == 0 || digits > 16 || (*text)[digits] != end)
+		return false;
+	*out = strtoull(*text, NULL, 16);
+	*text += digits + 1;
+	return true;
+}
+
+/* "START-SERIAL-VERSION": serials of another gdrd mean nothing here. */
 struct stream_place
 stream_resume(const struct stream *stream, const char *id)
 {
-	struct stream_place place = { 0 };
-	uint64_t start = 0;
+	struct stream_place place;
+	uint64_t start;
 
-	if (!id || sscanf(id, "%" SCNx64 "-%" SCNx64 "-%" SCNx64, &start, &place.serial, &place.version) != 3 ||
-	    start != fleet_started_ms(stream->fleet))
-		place = (struct stream_place){ 0 };
-	return place;
+	if (id && take_hex(&id, '-', &start) && take_hex(&id, '-', &place.serial) &&
+	    take_hex(&id, '\0', &place.version) && start == fleet_started_ms(stream->fleet))
+		return place;
+	return (struct stream_place){ 0 };
 }
 
 static struct stream_message *

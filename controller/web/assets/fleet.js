@@ -74,6 +74,7 @@ function headline() {
   const ready = countOf('ready');
   const person = PERSON.reduce((sum, state) => sum + countOf(state), 0);
   const facts = [`${status.nodes} node${status.nodes === 1 ? '' : 's'}`, `${status.connected} connected`];
+  if (status.guests) facts.push(`${status.guests_ready ?? 0} of ${status.guests} guests ready`);
   if (status.open_grants) facts.push(`${status.open_grants} of ${status.max_rebooting} reboots granted`);
   const text = status.nodes === 0 ? 'No nodes yet'
     : ready === status.nodes ? 'Everything is as wanted'
