@@ -97,6 +97,17 @@ copy(char *out, size_t size, const char *text)
 	(void)snprintf(out, size, "%s", text ? text : "");
 }
 
+/* Of several interfaces of one device (representors) the one that the port's GIDs are of. */
+static const char *
+netdev_of(const struct ib_port *port, char *const *netdevs)
+{
+	for (size_t i = 0; i < port->n_gids; i++)
+		for (char *const *netdev = netdevs; *netdev; netdev++)
+			if (strcmp(strrchr(*netdev, '/') + 1, port->gids[i].netdev) == 0)
+				return port->gids[i].netdev;
+	return netdevs[0] ? strrchr(netdevs[0], '/') + 1 : NULL;
+}
+
 static void
 read_port(struct host *host, const char *device, const char *folder, struct ib_ports *out)
 {
@@ -115,13 +126,13 @@ read_port(struct host *host, const char *device, const char *folder, struct ib_p
 	*port = (struct ib_port){ .port = (unsigned)strtoul(strrchr(folder, '/') + 1, NULL, 10) };
 	copy(port->name, sizeof(port->name), strrchr(device, '/') + 1);
 	copy(port->address, sizeof(port->address), address);
-	copy(port->netdev, sizeof(port->netdev), netdevs[0] ? strrchr(netdevs[0], '/') + 1 : NULL);
 	copy(port->firmware, sizeof(port->firmware), firmware);
 	ib_parse_state(state ? state : "", port->state);
 	ib_parse_state(phys ? phys : "", port->phys);
 	port->ethernet = layer && strcmp(layer, "Ethernet") == 0;
 	port->gbps = rate ? ib_parse_rate(rate) : 0;
 	read_gids(host, folder, port);
+	copy(port->netdev, sizeof(port->netdev), netdev_of(port, netdevs));
 }
 
 void

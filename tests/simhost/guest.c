@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "common/pb.h"
 #include "proto/wire.pb-c.h"
+#include "tests/simhost/guest_gpu.h"
 #include "tests/simhost/links.h"
 #include "tests/simhost/machine.h"
 #include "tests/simhost/pci.h"
@@ -157,11 +158,13 @@ write_devices(struct tree *tree, const struct sim *sim, const Gdr__Vm *vm, struc
 		    find_host_device(host, device->host, &guest->devs[guest->n]))
 			move_in(&guest->devs[guest->n++], device);
 	}
+	guest_gpu_switches(guest, vm);
 	pci_sysfs_write(tree, guest, &plain);
 	pci_sysfs_add_driver(tree, "nvidia");
 	pci_sysfs_add_driver(tree, "mlx5_core");
 	for (size_t i = 0; i < guest->n; i++)
-		(void)pci_bind(tree, guest->devs[i].address, driver_of(&guest->devs[i]));
+		if (!pci_is_bridge(&guest->devs[i]))
+			(void)pci_bind(tree, guest->devs[i].address, driver_of(&guest->devs[i]));
 }
 
 /* --- interfaces --------------------------------------------------------------------------------------------- */
@@ -289,6 +292,7 @@ write_disk(struct tree *tree, const struct sim *sim, const char *root)
 	if (sim_tree(sim, &host, &ignored) < 0)
 		return;
 	auto_free char *settings = tree_read(&host, "etc/gdrfleet/agent.yaml");
+	auto_free char *tools = guest_gpu_tools(root);
 	const char *interval = settings ? strstr(settings, "check_interval: ") : NULL;
 	(void)tree_close(&host);
 
@@ -304,8 +308,10 @@ write_disk(struct tree *tree, const struct sim *sim, const char *root)
 		    "retry: 2s\n"
 		    "tools:\n"
 		    "  netlink: \"%s/.sim/bin/netlink\"\n"
+		    "%s"
 		    "root: \"%s\"\n",
-		    root, root, interval ? (int)strcspn(interval, "\n") : 0, interval ? interval : "", root, root);
+		    root, root, interval ? (int)strcspn(interval, "\n") : 0, interval ? interval : "", root, tools,
+		    root);
 }
 
 /* --- one start ---------------------------------------------------------------------------------------------- */
@@ -324,6 +330,7 @@ build(struct tree *tree, const struct sim *sim, const Gdr__Vm *vm, const char *x
 	write_devices(tree, sim, vm, guest);
 	write_interfaces(tree, guest);
 	write_parameters(tree);
+	guest_gpu_write(tree, guest);
 	write_disk(tree, sim, root);
 }
 

@@ -81,6 +81,8 @@ links_save(struct tree *tree, const struct sim_link *links, int n)
 		buf_printf(&out, "%d %s %02x:%02x:%02x:%02x:%02x:%02x %u %u %u %u %u %u %u %u\n", l->index, l->name,
 			   m[0], m[1], m[2], m[3], m[4], m[5], l->mtu, l->max_mtu, l->txqueuelen, l->up, l->rx,
 			   l->rx_max, l->tx, l->tx_max);
+		auto_free char *mtu = xasprintf("sys/class/net/%s/mtu", l->name);
+		tree_printf(tree, mtu, "%u\n", l->mtu);
 	}
 	tree_printf(tree, FILE_, "%s", out.text ? out.text : "");
 }

@@ -12,6 +12,7 @@
 #include "common/pbtext.h"
 #include "tests/simhost/boot.h"
 #include "tests/simhost/faults.h"
+#include "tests/simhost/guest_gpu.h"
 #include "tests/simhost/ip_tool.h"
 #include "tests/simhost/links.h"
 #include "tests/simhost/nic.h"
@@ -412,11 +413,8 @@ execute(const struct command *command, struct arguments *arguments)
 static const struct tool {
 	const char *name;
 	int (*run)(const struct sim *sim, char *const argv[], int argc);
-} tools[] = { { "mstconfig", nic_tool },
-	      { "mstflint", nic_flint },
-	      { "mstfwreset", nic_fwreset },
-	      { "ip", ip_tool },
-	      { "netlink", links_tool } };
+} tools[] = { { "mstconfig", nic_tool }, { "mstflint", nic_flint }, { "mstfwreset", nic_fwreset },
+	      { "ip", ip_tool },         { "netlink", links_tool }, { "nvidia-smi", smi_tool } };
 
 static const struct tool *
 find_tool(const char *name)
