@@ -66,6 +66,9 @@ struct host_result {
  * 'timeout_ms' 0: the configured one.  0: it ran, whatever its status; -ENOENT: no such tool. */
 int host_run(struct host *host, const char *const argv[], unsigned timeout_ms, struct host_result *out,
 	     struct err *err);
+/* A file for a program that writes to no stdout: in memory, nowhere on the machine.  A descriptor, and in '*path' where
+ * a program that we run finds it (the caller frees); or a negative errno. */
+int host_scratch(struct host *host, char **path, struct err *err);
 void host_result_free(struct host_result *result);
 /* Calls 'work' in a process of its own with the same time-out, for libraries that may hang or crash: '*out' is what it
  * added to its buffer (capped likewise, NUL added, the caller frees; 'len' may be NULL).  What work() returned; -ETIMEDOUT; -EIO: it crashed. */

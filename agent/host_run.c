@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -368,6 +369,18 @@ host_apart(struct host *host, int (*work)(void *arg, struct buf *out), void *arg
 	*out = steal(&child.streams[0].text);
 	child_free(&child);
 	return rc;
+}
+
+int
+host_scratch(struct host *host, char **path, struct err *err)
+{
+	int fd = memfd_create("gdr-scratch", MFD_CLOEXEC);
+
+	(void)host;
+	if (fd < 0)
+		return err_set(err, -errno, "memfd_create: %s", strerror(errno));
+	*path = xasprintf("/proc/%d/fd/%d", (int)getpid(), fd);
+	return fd;
 }
 
 void

@@ -105,8 +105,12 @@ run_hooks(const struct reboot *reboot, const char *moment, struct err *err)
 static int
 failed(struct reboot *reboot, const char *what, struct err *err)
 {
-	free(reboot->problem);
+	auto_free char *before = steal(&reboot->problem);
+
 	reboot->problem = xasprintf("%s: %s", what, err->msg);
+	/* A hook may say no for hours: once is enough. */
+	if (!before || strcmp(before, reboot->problem) != 0)
+		log_error("reboot: %s", reboot->problem);
 	return err->code;
 }
 

@@ -24,7 +24,8 @@ void reboot_close(struct reboot *reboot);
  * and has not come; a hook postpones it); true if it may and shall happen now. */
 bool reboot_judge(struct reboot *reboot, Gdr__Report *report, const Gdr__Desired *desired);
 
-/* Hooks, journal, then the reboot, or the reset.  Returns: success means that it was asked for. */
+/* Hooks, journal, then the reboot, or the reset.  Returns: success means that it was asked for.  Logs, and a failure
+ * that comes again only once. */
 int reboot_go(struct reboot *reboot, const Gdr__Report *report, const Gdr__Desired *desired, struct err *err);
 
 /* Runs the after-reboot hooks if this boot came of a reboot of ours, or had a reset in its place. Logs. */

@@ -123,8 +123,8 @@ one_pass(struct worker *worker)
 		log_error("textfile: %s", err.msg);
 	watch_vms(worker, report);
 	worker->soon = how_of(desired) == CONVERGE_ENFORCE && report->outcome == GDR__OUTCOME__OUTCOME_WORKING;
-	if (go && reboot_go(worker->reboot, report, desired, &err) < 0)
-		log_error("reboot: %s", err.msg);
+	if (go)
+		(void)reboot_go(worker->reboot, report, desired, &err); /* Logs, and reports with the next look. */
 }
 
 /* Takes what libvirt told; false: it went away, which is for the next look to tell. */

@@ -101,6 +101,8 @@ Gdr__NodeState fleet_state(const struct fleet *fleet, const struct node *node, u
 			   char **remedy);
 /* Its report was measured against what is wanted now. */
 bool fleet_report_is_current(const struct node *node);
+/* "reboot 1 of 2: ", as far as its host can see; "": it sees none, or it is an operator's. The caller frees. */
+char *fleet_reboot_count(const struct node *node);
 /* Keeps state and since_ms, and notes what an operator would want to find in the events. */
 void fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms);
 

@@ -344,10 +344,7 @@ grant(struct fleet *fleet, struct node *node, uint64_t now_ms)
 	node->granted_ms = now_ms;
 	mark_dirty(fleet, node);
 	mark_push(fleet, node);
-	auto_free char *count = node->report->reboots_wanted && !node->leave_boot
-					? xasprintf("reboot %u of %u: ", node->report->reboots_used + 1,
-						    node->report->reboots_used + node->report->reboots_wanted)
-					: xstrdup("");
+	auto_free char *count = fleet_reboot_count(node);
 	fleet_event(fleet, now_ms, "gdrd", "node.reboot-granted", object, "%s%s", count,
 		    node->report->why ? node->report->why : "");
 }

@@ -54,6 +54,16 @@ last_words(const struct node *node)
 	return of_it && report->why ? report->why : "";
 }
 
+char *
+fleet_reboot_count(const struct node *node)
+{
+	const Gdr__Report *report = node->report;
+
+	if (!report || !report->reboots_wanted || node->leave_boot)
+		return xstrdup("");
+	return xasprintf("reboot %u of %u: ", report->reboots_used + 1, report->reboots_used + report->reboots_wanted);
+}
+
 static struct judgement
 rebooting(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 {
@@ -107,12 +117,13 @@ by_report(const struct node *node)
 		return judged(GDR__NODE_STATE__NODE_DRIFTED, why,
 			      "`gdrctl node release` lets the agent put it right (mode is audit)");
 	switch ((int)report->outcome) {
-	case GDR__OUTCOME__OUTCOME_WANTS_REBOOT:
-		if (node->wait_why) {
-			free(why);
-			why = xstrdup(node->wait_why);
-		}
+	case GDR__OUTCOME__OUTCOME_WANTS_REBOOT: {
+		auto_free char *count = fleet_reboot_count(node);
+		auto_free char *said = why;
+
+		why = xasprintf("%s%s", count, node->wait_why ? node->wait_why : said ? said : "");
 		return judged(GDR__NODE_STATE__NODE_WANTS_REBOOT, why, NULL);
+	}
 	case GDR__OUTCOME__OUTCOME_STUCK:
 		return (struct judgement){ GDR__NODE_STATE__NODE_STUCK, why, remedy_of(report) };
 	default: return judged(GDR__NODE_STATE__NODE_CONVERGING, why, NULL);

@@ -1,13 +1,16 @@
 #include "agent/layers/nic_card.h"
 
 #include <errno.h>
+#include <string.h>
 #include <strings.h>
 
 #include "agent/host.h"
 #include "common/err.h"
+#include "common/file.h"
 #include "common/mem.h"
 
 #define LOCKDOWN "/sys/kernel/security/lockdown"
+#define JSON_MAX (4U << 20)
 
 char *
 nic_card_tool(struct host *host, const char *what)
@@ -64,11 +67,11 @@ why_not(struct host *host, const char *tool, const struct host_result *result)
 }
 
 /* The table with rows that is this card's; NULL: there is none. */
-static const struct mlx_device *
+static struct mlx_device *
 own_table(const struct mlx_output *out, const char *address)
 {
 	for (size_t i = 0; i < out->n; i++) {
-		const struct mlx_device *device = &out->devices[i];
+		struct mlx_device *device = &out->devices[i];
 
 		if (device->n && (!device->address || strcasecmp(device->address, address) == 0))
 			return device;
@@ -76,31 +79,83 @@ own_table(const struct mlx_output *out, const char *address)
 	return NULL;
 }
 
+static void
+note_hang(struct nic_card *out)
+{
+	out->hangs = true;
+	out->why = xasprintf("%s did not end in time (tool_timeout in agent.yaml): the card hangs, or another program "
+			     "has it",
+			     out->tool);
+}
+
+/* What the tool wrote, if it is good; status 3 comes with a good table too. */
+static bool
+take_json(int fd, const struct host_result *result, struct nic_card *out)
+{
+	auto_free char *text = NULL;
+	struct err ignored;
+	struct mlx_device *table = NULL;
+
+	if ((result->status == 0 || result->status == 3) &&
+	    file_read_fd(fd, "query", JSON_MAX, &text, NULL, &ignored) == 0 &&
+	    mlxconfig_parse_json(text, &out->out, &ignored) == 0)
+		table = own_table(&out->out, out->address);
+	if (!table)
+		mlxconfig_free(&out->out);
+	else if (result->status != 0)
+		(void)mlxconfig_said(result->out, result->err, &table->trouble);
+	out->table = table;
+	return table != NULL;
+}
+
+/* 4.31 and newer write JSON, which has no columns to count.  False: ask for the text, which all versions print, and
+ * which says what is wrong with a card. */
+static bool
+query_json(struct host *host, struct nic_card *out)
+{
+	static bool too_old; /* A newer tool is noticed with the next start of the agent. */
+	auto_free char *path = NULL;
+	struct err ignored;
+	auto_close int fd = too_old ? -1 : host_scratch(host, &path, &ignored);
+	struct host_result result = { 0 };
+	const char *const argv[] = { out->tool, "-d", out->address, "-e", "-j", path, "query", NULL };
+
+	if (fd < 0 || host_run(host, argv, 0, &result, &ignored) < 0)
+		return false;
+	too_old = strstr(result.out, "invalid argument") != NULL;
+	bool done = result.timed_out || take_json(fd, &result, out);
+	if (result.timed_out)
+		note_hang(out);
+	host_result_free(&result);
+	return done;
+}
+
+static void
+query_text(struct host *host, struct nic_card *out)
+{
+	const char *const argv[] = { out->tool, "-d", out->address, "-e", "query", NULL };
+	struct host_result result = { 0 };
+	struct err err = { 0 };
+
+	if (host_run(host, argv, 0, &result, &err) < 0)
+		out->why = xstrdup(err.msg);
+	else if (result.timed_out)
+		note_hang(out);
+	else if ((result.status != 0 && result.status != 3) || mlxconfig_parse(result.out, &out->out, &err) < 0)
+		out->why = why_not(host, out->tool, &result);
+	else if (!(out->table = own_table(&out->out, out->address)))
+		out->why = xasprintf("%s answered, but not for this card", out->tool);
+	host_result_free(&result);
+}
+
 void
 nic_card_query(struct host *host, const char *address, struct nic_card *out)
 {
 	*out = (struct nic_card){ .address = address, .tool = nic_card_tool(host, "config") };
-	const char *const argv[] = { out->tool, "-d", address, "-e", "query", NULL };
-	struct host_result result = { 0 };
-	struct err err = { 0 };
-
-	if (!out->tool) {
+	if (!out->tool)
 		out->why = xstrdup("neither mstconfig nor mlxconfig is on this host: install mstflint");
-		return;
-	}
-	if (host_run(host, argv, 0, &result, &err) < 0) {
-		out->why = xstrdup(err.msg);
-	} else if (result.timed_out) {
-		out->hangs = true;
-		out->why = xasprintf("%s did not end in time (tool_timeout in agent.yaml): the card hangs, or another "
-				     "program has it",
-				     out->tool);
-	} else if ((result.status != 0 && result.status != 3) || mlxconfig_parse(result.out, &out->out, &err) < 0) {
-		out->why = why_not(host, out->tool, &result);
-	} else if (!(out->table = own_table(&out->out, address))) {
-		out->why = xasprintf("%s answered, but not for this card", out->tool);
-	}
-	host_result_free(&result);
+	else if (!query_json(host, out))
+		query_text(host, out);
 }
 
 void

@@ -18,7 +18,7 @@ agent() {
 }
 # host FAULT...: a new one, broken so.
 host() {
-	expect 0 sim create "$H" --name host --gpus 2 --nics 2
+	expect 0 sim create "$H" --name host --gpus 2 --nics "${NICS-2}"
 	for fault; do
 		expect 0 sim break "$H" "$fault"
 	done
@@ -92,15 +92,19 @@ passes
 outcome settled
 boots_are 1
 
-note 'one card is dead: the other converges'
-host nic-sick-card=$CARD
+note 'one card of four is dead: the others converge, and it says which and why'
+NICS=4 host nic-sick-card=$CARD
 boots
 item ADVANCED_PCI_SETTINGS manual unknown
 says 'Failed to open the device'
 boots
 passes
 outcome stuck
-item $OTHER.0/MAX_ACC_OUT_READ ok 44
+for card in 0000:62:00 0000:93:00 0000:cc:00; do
+	item $card.0/MAX_ACC_OUT_READ ok 44
+	item $card.1/PCI_WR_ORDERING ok per_mkey
+done
+says "want True, have unknown"
 boots_are 2
 
 note 'a boot that loads nothing is not tried again'
@@ -130,6 +134,45 @@ expect 0 sim boot "$H"
 passes
 outcome stuck
 sets_are 2
+
+note 'nor is what the tool did not prepare'
+host nic-not-armed=$CARD
+passes
+item ADVANCED_PCI_SETTINGS manual
+says 'a reboot of the host would not load it \(reset not prepared\)'
+item $OTHER.0/ADVANCED_PCI_SETTINGS boot
+
+note 'what cannot be read, or not be changed, is said; what is of no consequence is not'
+host nic-unread=$CARD nic-read-only=$OTHER
+passes
+item ATS_ENABLED boot N/A
+says 'stored for the next boot; what is in effect cannot be read'
+item $OTHER.0/ATS_ENABLED manual 'False\(0\)'
+says 'read-only on this card'
+host nic-no-current=$CARD nic-partial=$OTHER
+boots
+item ATS_ENABLED boot
+says 'stored for the next boot; what is in effect cannot be read'
+item $OTHER.0/ATS_ENABLED boot
+boots
+passes
+item ATS_ENABLED ok 'True\(1\)'
+says 'stored; this firmware does not tell what is in effect'
+item $OTHER.0/MAX_ACC_OUT_READ ok 44
+outcome settled
+
+note 'one function whose own setting was changed: that alone is set, and loaded by one boot'
+host
+boots
+boots
+sed -i 's/^PCI_WR_ORDERING.1 .*/PCI_WR_ORDERING.1 1 1/' "$H/.sim/nic/$CARD"
+before=$(sets)
+boots
+item $CARD.1/PCI_WR_ORDERING boot 'force_relax\(1\)'
+item PCI_WR_ORDERING ok
+sets_are $((before + 1))
+passes
+outcome settled
 
 note 'firmware that throws it away'
 host nic-reverts=$CARD

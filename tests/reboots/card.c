@@ -143,6 +143,10 @@ set(struct card *card, unsigned f, const char *const assignments[], struct buf *
 static int
 config(struct card *card, unsigned f, const char *const argv[], struct buf *out, bool *hangs)
 {
+	if (strcmp(argv[3], "-e") == 0 && strcmp(argv[4], "-j") == 0) {
+		buf_puts(out, "-E- invalid argument: -j\n");
+		return 3;
+	}
 	bool asks = strcmp(argv[3], "-e") == 0 && strcmp(argv[4], "query") == 0 && !argv[5];
 	bool sets = strcmp(argv[3], "-y") == 0 && strcmp(argv[4], "set") == 0 && argv[5];
 	bool names = strcmp(argv[3], "query") == 0 && argv[4] && !argv[5];

@@ -181,7 +181,8 @@ boot_card(void *arg, unsigned bus)
 {
 	const struct boot *boot = arg;
 
-	if (!nic_fault(boot->sim, "nic-not-loaded", bus) && !nic_fault(boot->sim, "nic-power-cycle", bus))
+	if (!nic_fault(boot->sim, "nic-not-loaded", bus) && !nic_fault(boot->sim, "nic-power-cycle", bus) &&
+	    !nic_fault(boot->sim, "nic-not-armed", bus))
 		load(boot->sim, boot->tree, bus);
 }
 

@@ -20,7 +20,8 @@ struct call {
 	struct tree tree;
 	unsigned bus, fn;
 	const char *device;
-	bool all; /* -e */
+	bool all;         /* -e */
+	const char *json; /* -j: where to; NULL: text. */
 	bool yes;
 	unsigned version; /* 421, 433, 436 */
 	struct nic_state state;
@@ -131,6 +132,13 @@ preamble(const struct call *call)
 	(void)printf("%-*s%-*s\n\n", label, "Device:", label, call->device);
 }
 
+/* Firmware without the bit for it, and then there is no such column. */
+static bool
+hides_current(const struct call *call)
+{
+	return nic_fault(call->sim, "nic-no-current", call->bus);
+}
+
 static void
 header(const struct call *call)
 {
@@ -139,6 +147,8 @@ header(const struct call *call)
 	if (!call->all)
 		(void)printf("%-*s%*s\n", call->version < 426 ? 16 : 20, begin, call->version < 426 ? 54 : 46,
 			     "Next Boot");
+	else if (hides_current(call))
+		(void)printf("%-16s%40s%32s\n", begin, "Default", "Next Boot");
 	else if (call->version < 426)
 		(void)printf("%-16s%36s%16s%18s\n", begin, "Default", "Current", "Next Boot");
 	else if (call->version < 436)
@@ -167,11 +177,15 @@ row(const struct call *call, size_t i)
 	auto_free char *next = shown(kind, value->next);
 	bool star = call->all && (value->next != value->current || value->next != kind->factory);
 	int name = call->version < 422 ? 36 : call->version < 436 ? 44 : 48;
+	bool locked = nic_fault(call->sim, "nic-read-only", call->bus) && strcmp(kind->name, "ATS_ENABLED") == 0;
+	bool unread = nic_fault(call->sim, "nic-unread", call->bus);
 
-	(void)printf("%c%s%-*s", star ? '*' : ' ', call->version < 425 ? "        " : "       ", name, kind->name);
+	(void)printf("%c%-2s%s%-*s", star ? '*' : ' ', locked ? "RO" : "", call->version < 425 ? "      " : "     ",
+		     name, kind->name);
 	if (call->all) {
 		cell(call, factory, false);
-		cell(call, current, false);
+		if (!hides_current(call))
+			cell(call, unread ? "N/A" : current, false);
 	}
 	cell(call, next, true);
 	(void)printf("\n");
@@ -179,9 +193,67 @@ row(const struct call *call, size_t i)
 
 /* --- commands --------------------------------------------------------------------------------------------- */
 
+static void
+json_value(FILE *to, const char *key, const char *value)
+{
+	bool bare = value[strspn(value, "0123456789")] == '\0';
+
+	(void)fprintf(to, bare ? "\t\t\t\t\"%s\" : %s,\n" : "\t\t\t\t\"%s\" : \"%s\",\n", key, value);
+}
+
+static void
+json_row(const struct call *call, FILE *to, size_t i, bool last)
+{
+	const struct nic_kind *kind = &nic_kinds[i];
+	const struct nic_value *value = &call->state.v[i][call->fn];
+	auto_free char *factory = shown(kind, kind->factory);
+	auto_free char *current = shown(kind, value->current);
+	auto_free char *next = shown(kind, value->next);
+	bool locked = nic_fault(call->sim, "nic-read-only", call->bus) && strcmp(kind->name, "ATS_ENABLED") == 0;
+	bool unread = nic_fault(call->sim, "nic-unread", call->bus);
+
+	(void)fprintf(to, "\t\t\t\"%s\" : \n\t\t\t{\n", kind->name);
+	if (!hides_current(call))
+		json_value(to, "current_value", unread ? "N/A" : current);
+	json_value(to, "default_value", factory);
+	(void)fprintf(to, "\t\t\t\t\"modified\" : %s,\n", value->next != value->current ? "true" : "false");
+	json_value(to, "next_value", next);
+	(void)fprintf(to, "\t\t\t\t\"read_only\" : %s\n\t\t\t}%s\n", locked ? "true" : "false", last ? "" : ",");
+}
+
+static int
+query_json(const struct call *call)
+{
+	FILE *to = fopen(call->json, "w");
+	size_t last = 0;
+
+	if (!to)
+		return fail("Failed to open file: %s", call->json);
+	for (size_t i = 0; i < nic_kinds_len; i++)
+		last = is_shown(call, i) ? i : last;
+	(void)fprintf(to,
+		      "{\n\t\"Device #1\" : \n\t{\n\t\t\"device\" : \"%s\",\n\t\t\"device_type\" : \"ConnectX6DX\",\n"
+		      "\t\t\"name\" : \"MCX623106AN-SIM_Ax\",\n\t\t\"tlv_configuration\" : \n\t\t{\n",
+		      call->device);
+	for (size_t i = 0; i < nic_kinds_len; i++)
+		if (is_shown(call, i))
+			json_row(call, to, i, i == last);
+	(void)fprintf(to, "\t\t}\n\t}\n}\n");
+	(void)fclose(to);
+	if (!nic_fault(call->sim, "nic-partial", call->bus)) {
+		(void)printf("Query output saved to %s successfully\n", call->json);
+		return 0;
+	}
+	(void)fail("Failed to query some of the TLVs:");
+	(void)printf("Query output saved to %s but one or more devices had an error.\n", call->json);
+	return RC_ERROR;
+}
+
 static int
 query(const struct call *call)
 {
+	if (call->json)
+		return query_json(call);
 	preamble(call);
 	header(call);
 	for (int i = 0; i < call->n; i++) {
@@ -197,6 +269,13 @@ query(const struct call *call)
 			row(call, i);
 	if (call->all)
 		(void)printf("The '*' shows parameters with next value different from default/current value.\n");
+	if (hides_current(call))
+		(void)printf("Device Firmware does not support reading default and current configurations\n");
+	if (nic_fault(call->sim, "nic-partial", call->bus)) {
+		(void)fail("Failed to query some of the TLVs:");
+		(void)printf("    Failed to query the current values of the following TLVs:\n    nv_x_P0_M-1\n");
+		return RC_ERROR;
+	}
 	return 0;
 }
 
@@ -292,6 +371,8 @@ set(struct call *call)
 	(void)printf("Applying... Done!\n");
 	if (nic_fault(call->sim, "nic-power-cycle", call->bus))
 		(void)printf("-I- Please power cycle machine to load new configurations.\n");
+	else if (nic_fault(call->sim, "nic-not-armed", call->bus))
+		(void)printf("-I- Skipped reset preparation\n");
 	else
 		(void)printf("-I- Please reboot machine to load new configurations.\n");
 	return 0;
@@ -339,6 +420,8 @@ execute(struct call *call, const char *verb)
 	bool is_query = verb && (strcmp(verb, "q") == 0 || strcmp(verb, "query") == 0);
 	bool is_set = verb && (strcmp(verb, "s") == 0 || strcmp(verb, "set") == 0);
 
+	if (call->json && call->version < 431)
+		return fail("invalid argument: -j");
 	if (!is_query && !is_set)
 		return fail("invalid argument: %s", verb ? verb : "");
 	if (!parse_device(call))
@@ -372,6 +455,8 @@ nic_tool(const struct sim *sim, char *const argv[], int argc)
 		call.yes = call.yes || strcmp(argv[i], "-y") == 0;
 		if (strcmp(argv[i], "-d") == 0 && i + 1 < argc)
 			call.device = argv[++i];
+		else if (strcmp(argv[i], "-j") == 0 && i + 1 < argc)
+			call.json = argv[++i];
 	}
 	call.names = argv + i + 1;
 	call.n = i + 1 < argc ? argc - i - 1 : 0;
