@@ -352,6 +352,8 @@ grant(struct fleet *fleet, struct node *node, uint64_t now_ms)
 static void
 must_wait(struct fleet *fleet, struct node *node, const char *why)
 {
+	if (same(node->wait_why, why))
+		return;
 	fleet_set_text(&node->wait_why, why);
 	fleet_touch(fleet, node);
 	node->news = true;
@@ -411,7 +413,7 @@ grant_reboots(struct fleet *fleet, uint64_t now_ms)
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].granted)
 			grant(fleet, nodes[i], now_ms);
-		else if (rows[i].wants && !same(nodes[i]->wait_why, rows[i].why))
+		else if (rows[i].wants)
 			must_wait(fleet, nodes[i], rows[i].why);
 	}
 }
