@@ -61,7 +61,14 @@ print_scalar(const ProtobufCMessageDescriptor *of, const ProtobufCFieldDescripto
 	case PROTOBUF_C_TYPE_BYTES: buf_puts(out, "{\"type\": \"string\"}"); break;
 	case PROTOBUF_C_TYPE_FLOAT:
 	case PROTOBUF_C_TYPE_DOUBLE: buf_puts(out, "{\"type\": \"number\"}"); break;
-	default: buf_puts(out, text ? "{\"type\": \"string\"}" : "{\"type\": \"integer\"}"); break;
+	default:
+		if (rules_word(rule))
+			buf_printf(out,
+				   "{\"oneOf\": [{\"type\": \"integer\"}, {\"type\": \"string\", \"enum\": [\"%s\"]}]}",
+				   rules_word(rule));
+		else
+			buf_puts(out, text ? "{\"type\": \"string\"}" : "{\"type\": \"integer\"}");
+		break;
 	}
 }
 

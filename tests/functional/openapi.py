@@ -20,6 +20,8 @@ def get(path):
 def check(schema, value, where):
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    if "oneOf" in schema:  # Of a number and words.
+        schema = next(one for one in schema["oneOf"] if (one["type"] == "string") == isinstance(value, str))
     kinds = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
     kind = schema["type"]
     if not isinstance(value, kinds[kind]) or (isinstance(value, bool) and kind != "boolean"):
