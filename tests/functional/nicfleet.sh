@@ -4,7 +4,13 @@
 . "$(dirname "$0")/lib.sh"
 
 note 'two fresh hosts; the worker of one is killed every moment'
-fleet n1 n2
+# Without VMs: a card that has VFs is in use, and is not reset.
+awk '/^  (vm|guest):/ { skip = 1; next } /^  [^ ]/ { skip = 0 } !skip' "$SOURCE/deploy/profiles/vela-a100.yaml" >"$WORK/host.yaml"
+gdrd_up
+expect 0 ctl apply -f "$WORK/host.yaml"
+host_up n1
+host_up n2
+expect 0 ctl node assign n1 n2 vela-a100
 end=$((SECONDS + 20))
 while [ $SECONDS -lt $end ]; do
 	sleep "0.$((RANDOM % 10))"
@@ -23,7 +29,7 @@ says 'reboot 2 of 2'
 
 note 'where the profile allows it, a firmware reset under a grant does instead of the reboot'
 sed 's/^      unlock: .*/&\n      load: reset/; s/MAX_ACC_OUT_READ: 44/MAX_ACC_OUT_READ: 32/' \
-	"$SOURCE/deploy/profiles/vela-a100.yaml" >"$WORK/reset.yaml"
+	"$WORK/host.yaml" >"$WORK/reset.yaml"
 mkdir -p "$(root_of n2)/etc/gdrfleet/hooks.d"
 printf '%s\n' '#!/bin/sh' "echo \"\$1\" >>$WORK/hooks" >"$(root_of n2)/etc/gdrfleet/hooks.d/10-test"
 chmod 755 "$(root_of n2)/etc/gdrfleet/hooks.d/10-test"
