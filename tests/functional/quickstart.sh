@@ -34,6 +34,14 @@ for host in sim1 sim2; do
 	says '[Rr]eboots.* 2 of 3'
 done
 
+note 'each has its VM, and it runs'
+for host in sim1 sim2; do
+	expect 0 "$BIN/gdr-simhost" vm "$(root_of $host)"
+	says "$host-gpu0 .*running"
+	expect 0 ctl vm list
+	says "$host-gpu0 .*running"
+done
+
 note 'a second start changes nothing'
 before=$(cat "$Q"/run/*.pid)
 expect 0 quickstart start --hosts 2
