@@ -1,5 +1,5 @@
 #!/bin/bash
-# libvirt.sh - the real libvirt and QEMU, in a daemon of its own: it takes every golden definition and what it makes of
+# vm.sh - the real libvirt and QEMU, in a daemon of its own: it takes every golden definition and what it makes of
 # it is no difference; gdr-agent defines through it and sees what somebody edits; a small VM starts under emulation with
 # every device at the predicted address and on the planned NUMA node.
 . "$(dirname "$0")/../functional/lib.sh"
