@@ -10,7 +10,7 @@ if command -v man >/dev/null; then
 else
 	echo 'man is not installed: the man pages were not looked at'
 fi
-for program in gdrd.8 gdr-agent.8 gdrctl.1 gdr-simhost.1; do
+for program in gdrd.8 gdr-agent.8 gdr-guest.8 gdrctl.1 gdr-simhost.1; do
 	[ -e deploy/man/$program ] || breach "deploy/man/$program: missing"
 done
 
