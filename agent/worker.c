@@ -11,6 +11,7 @@
 
 #include "agent/host.h"
 #include "agent/journal.h"
+#include "agent/netlink.h"
 #include "agent/pass.h"
 #include "agent/reboot.h"
 #include "agent/settings.h"
@@ -23,8 +24,8 @@
 #include "common/pb.h"
 #include "common/signals.h"
 
-#define SOON_MS       2000
-#define VMS_SETTLE_MS 500 /* Events come in groups, and a device that is let go of takes a moment. */
+#define SOON_MS   2000
+#define SETTLE_MS 500 /* Events come in groups, and a device that is let go of takes a moment. */
 
 struct worker {
 	const struct settings *settings;
@@ -36,6 +37,7 @@ struct worker {
 	int signals;
 	int watch;             /* -1: there is no folder to watch yet. */
 	struct host_watch vms; /* What libvirt tells of them. */
+	int links;             /* What the kernel tells of interfaces; -1: nobody wants to know. */
 	bool soon;             /* Something came to light that the next pass can put right. */
 	int lock;
 };
@@ -96,6 +98,14 @@ watch_vms(struct worker *worker, const Gdr__Report *report)
 		host_unwatch(&worker->vms);
 }
 
+/* An interface that is plugged in has none of what is wanted of it. */
+static void
+watch_links(struct worker *worker, const Gdr__Desired *desired)
+{
+	if (worker->links < 0 && desired && desired->spec && desired->spec->guest && desired->spec->guest->n_link)
+		worker->links = netlink_watch(worker->host);
+}
+
 static void
 one_pass(struct worker *worker)
 {
@@ -122,6 +132,7 @@ one_pass(struct worker *worker)
 	if (textfile && textfile_write(textfile, report, (uint64_t)time(NULL), &err) < 0)
 		log_error("textfile: %s", err.msg);
 	watch_vms(worker, report);
+	watch_links(worker, desired);
 	worker->soon = how_of(desired) == CONVERGE_ENFORCE && report->outcome == GDR__OUTCOME__OUTCOME_WORKING;
 	if (go)
 		(void)reboot_go(worker->reboot, report, desired, &err); /* Logs, and reports with the next look. */
@@ -150,18 +161,20 @@ wait_for_news(struct worker *worker)
 	}
 	struct pollfd fds[] = { { .fd = worker->signals, .events = POLLIN },
 				{ .fd = worker->watch, .events = POLLIN },
-				{ .fd = worker->vms.pid ? worker->vms.fd : -1, .events = POLLIN } };
+				{ .fd = worker->vms.pid ? worker->vms.fd : -1, .events = POLLIN },
+				{ .fd = worker->links, .events = POLLIN } };
 
 	const int usual = (int)worker->settings->config->check_interval;
 	const int interval = worker->soon && usual > SOON_MS ? SOON_MS : usual;
-	(void)poll(fds, 3, interval);
-	if (fds[2].revents && vms_told(worker)) {
-		(void)poll(fds, 1, VMS_SETTLE_MS);
-	} else if (fds[2].revents) {
+	(void)poll(fds, 4, interval);
+	if (fds[2].revents && !vms_told(worker)) {
 		fds[2].fd = -1;
-		(void)poll(fds, 3, interval);
+		(void)poll(fds, 4, interval);
 	}
+	if (fds[2].revents || fds[3].revents)
+		(void)poll(fds, 1, SETTLE_MS);
 	settings_watched(worker->watch);
+	netlink_watched(worker->links);
 	return !(fds[0].revents & POLLIN);
 }
 
@@ -189,7 +202,7 @@ open_worker(struct worker *worker, struct err *err)
 int
 worker_run(const struct settings *settings)
 {
-	struct worker worker = { .settings = settings, .watch = -1, .lock = -1 };
+	struct worker worker = { .settings = settings, .watch = -1, .links = -1, .lock = -1 };
 	struct err err = { 0 };
 
 	worker.signals = signals_to_end();
@@ -204,6 +217,8 @@ worker_run(const struct settings *settings)
 		log_error("%s", err.msg);
 	}
 	host_unwatch(&worker.vms);
+	if (worker.links >= 0)
+		(void)close(worker.links);
 	reboot_close(worker.reboot);
 	journal_free(worker.journal);
 	host_free(worker.host);
