@@ -43,6 +43,13 @@ any(const char *value)
 	return true;
 }
 
+/* What is `auto` is found on the machine, or left to NCCL. */
+static bool
+is_chosen(const char *value)
+{
+	return strcmp(value, "auto") != 0;
+}
+
 static bool
 is_one(const char *value)
 {
@@ -377,9 +384,9 @@ const struct profilelint_rule profilelint_rules[] = {
 	{ .id = "cuda-visible-devices",
 	  .severity = ERROR,
 	  .env = "CUDA_VISIBLE_DEVICES",
-	  .bad = any,
+	  .bad = is_chosen,
 	  .text = "CUDA reads it before NCCL reads its file: it has no effect there",
-	  .remedy = "leave it out, or set it in the job's environment",
+	  .remedy = "leave it out, or write `auto`: `gdr-guest env` has it for the job's environment",
 	  .source = "https://github.com/NVIDIA/nccl/blob/master/src/misc/param.cc" },
 	{ .id = "gid-index",
 	  .severity = WARNING,
@@ -405,7 +412,7 @@ const struct profilelint_rule profilelint_rules[] = {
 	{ .id = "algo",
 	  .severity = WARNING,
 	  .env = "NCCL_ALGO",
-	  .bad = any,
+	  .bad = is_chosen,
 	  .text = "for debugging: it keeps NCCL from its better choice at other sizes and node counts",
 	  .remedy = "leave it out",
 	  .source = NCCL_ENV "#nccl-algo" },
