@@ -89,27 +89,33 @@ look(struct step *step)
 	}
 }
 
+/* Of the nodes that were moved: how many are back. */
+static void
+count_back(const Gdr__RolloutRecord *record, uint32_t *back, uint32_t *not_back)
+{
+	*back = *not_back = 0;
+	for (size_t i = 0; i < record->n_nodes; i++) {
+		const Gdr__RolloutNode *node = record->nodes[i];
+
+		if (node->has_assigned_ms && node->state != GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_GONE)
+			*(node->state == GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_REVERTED ? back : not_back) += 1;
+	}
+}
+
 static void
 roll_back(struct step *step)
 {
 	Gdr__RolloutRecord *record = step->record;
-	uint32_t back = 0;
-	uint32_t not_back = 0;
 	bool finished = rollout_revert(step);
+	uint32_t back;
+	uint32_t not_back;
 	bool late = rollout_clock_runs(step) && step->now_ms >= record->deadline_ms;
 
 	if (!finished && step->world->shut)
 		buf_printf(&step->out->blocks, "%s\n", step->world->shut);
 	if (!finished && !late)
 		return;
-	for (size_t i = 0; i < record->n_nodes; i++) {
-		const Gdr__RolloutNode *node = record->nodes[i];
-
-		if (!node->has_assigned_ms || node->state == GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_GONE)
-			continue;
-		back += node->state == GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_REVERTED;
-		not_back += node->state != GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_REVERTED;
-	}
+	count_back(record, &back, &not_back);
 	if (not_back == 0)
 		rollout_set_state(record, GDR__ROLLOUT_STATE__ROLLOUT_ROLLED_BACK,
 				  xasprintf("%u node%s back; %s", back, back == 1 ? " is" : "s are",

@@ -58,9 +58,9 @@ virInitialize(void)
 }
 
 void
-virSetErrorFunc(void *arg, virErrorFunc handler)
+virSetErrorFunc(void *userData, virErrorFunc handler)
 {
-	(void)arg;
+	(void)userData;
 	(void)handler;
 }
 
@@ -71,13 +71,13 @@ virGetLastErrorMessage(void)
 }
 
 virConnectPtr
-virConnectOpen(const char *uri)
+virConnectOpen(const char *name)
 {
 	virConnectPtr connection = xcalloc(1, sizeof(*connection));
 
 	connection->sim.fd = -1;
-	if (!uri || strncmp(uri, "sim:", 4) != 0 || sim_open(&connection->sim, uri + 4, &last) < 0) {
-		(void)err_set(&last, -EINVAL, "no connection driver available for %s", uri ? uri : "");
+	if (!name || strncmp(name, "sim:", 4) != 0 || sim_open(&connection->sim, name + 4, &last) < 0) {
+		(void)err_set(&last, -EINVAL, "no connection driver available for %s", name ? name : "");
 		free(connection);
 		return NULL;
 	}
@@ -92,10 +92,10 @@ virConnectOpen(const char *uri)
 }
 
 int
-virConnectGetLibVersion(virConnectPtr connection, unsigned long *version)
+virConnectGetLibVersion(virConnectPtr conn, unsigned long *libVer)
 {
-	(void)connection;
-	*version = VERSION;
+	(void)conn;
+	*libVer = VERSION;
 	return 0;
 }
 
@@ -117,15 +117,15 @@ virConnectSetKeepAlive(virConnectPtr connection, int interval, unsigned int coun
 /* --- networks: "public" is there ------------------------------------------------------------------------------- */
 
 int
-virConnectListAllNetworks(virConnectPtr connection, virNetworkPtr **networks, unsigned int flags)
+virConnectListAllNetworks(virConnectPtr conn, virNetworkPtr **nets, unsigned int flags)
 {
 	virNetworkPtr network = xcalloc(1, sizeof(*network));
 
 	(void)flags;
-	(void)connection;
+	(void)conn;
 	network->name = xstrdup("public");
-	*networks = xcalloc(2, sizeof(**networks));
-	(*networks)[0] = network;
+	*nets = xcalloc(2, sizeof(**nets));
+	(*nets)[0] = network;
 	return 1;
 }
 
@@ -197,7 +197,9 @@ virDomainGetUUIDString(virDomainPtr domain, char *buffer)
 }
 
 int
-virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned int flags)
+virDomainGetState(virDomainPtr domain, int *state,
+		  int *reason, /* NOLINT(readability-non-const-parameter): libvirt's. */
+		  unsigned int flags)
 {
 	auto_free char *text = vms_state(&domain->connection->sim, domain->name);
 
@@ -310,15 +312,15 @@ tell(bool quietly)
 }
 
 int
-virConnectDomainEventRegisterAny(virConnectPtr connection, virDomainPtr domain, int event,
-				 virConnectDomainEventGenericCallback callback, void *arg, virFreeCallback release)
+virConnectDomainEventRegisterAny(virConnectPtr conn, virDomainPtr dom, int eventID,
+				 virConnectDomainEventGenericCallback cb, void *opaque, virFreeCallback freecb)
 {
-	(void)domain;
-	(void)event;
-	(void)release;
-	memcpy(&news, &callback, sizeof(news));
-	news_arg = arg;
-	news_from = connection;
+	(void)dom;
+	(void)eventID;
+	(void)freecb;
+	memcpy(&news, &cb, sizeof(news));
+	news_arg = opaque;
+	news_from = conn;
 	news_read = tell(true);
 	return 0;
 }
