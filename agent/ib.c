@@ -26,9 +26,9 @@ ib_parse_state(const char *text, char out[32])
 unsigned
 ib_parse_rate(const char *text)
 {
-	unsigned value = 0;
+	unsigned long value = strtoul(text, NULL, 10);
 
-	return sscanf(text, "%5u", &value) == 1 && strstr(text, "Gb/sec") ? value : 0;
+	return value < 100000 && strstr(text, "Gb/sec") ? (unsigned)value : 0;
 }
 
 bool
@@ -175,6 +175,7 @@ in_network(const char *ipv4, const char *network)
 	struct in_addr a;
 	struct in_addr b;
 
+	/* NOLINTNEXTLINE(cert-err34-c): the widths bound what is converted. */
 	if (sscanf(network, "%15[0-9.]/%2u", base, &bits) < 1 || bits > 32 || inet_pton(AF_INET, base, &a) != 1 ||
 	    inet_pton(AF_INET, ipv4, &b) != 1)
 		return false;

@@ -31,6 +31,7 @@ add_xid(const char *line, const char *at, struct kmsg *out)
 {
 	struct kmsg_xid xid = { .nvswitch = strstr(line, "SXid") != NULL };
 
+	/* NOLINTNEXTLINE(cert-err34-c): the widths bound what is converted. */
 	if (sscanf(at, "Xid (PCI:%23[0-9a-fA-F:.]): %9u", xid.address, &xid.number) != 2)
 		return;
 	xid.text = xstrdup(after_time(line));

@@ -85,6 +85,7 @@ struct nvml_fabric {
 
 struct nvml {
 	void *library;
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a member's name and type. */
 #define F(field, symbol, parameters) int(*field) parameters;
 	FUNCTIONS(F)
 #undef F

@@ -86,8 +86,10 @@ nvsmi_address(const char *text, char out[24])
 	unsigned fn;
 	int end = 0;
 
-	if (text[strspn(text, "0123456789abcdefABCDEF:.")] ||
-	    sscanf(text, "%8x:%2x:%2x.%1x%n", &domain, &bus, &slot, &fn, &end) != 4 || text[end])
+	if (text[strspn(text, "0123456789abcdefABCDEF:.")])
+		return false;
+	/* NOLINTNEXTLINE(cert-err34-c): the widths bound what is converted. */
+	if (sscanf(text, "%8x:%2x:%2x.%1x%n", &domain, &bus, &slot, &fn, &end) != 4 || text[end])
 		return false;
 	(void)snprintf(out, 24, "%04x:%02x:%02x.%x", domain, bus, slot, fn);
 	return true;
@@ -292,6 +294,15 @@ nvsmi_query(const char *help)
 
 /* --- clocks, links, lists --------------------------------------------------------------------------------- */
 
+static bool
+read_mhz(const char *text, unsigned *out)
+{
+	unsigned long value = isdigit((unsigned char)*text) ? strtoul(text, NULL, 10) : 0;
+
+	*out = (unsigned)value;
+	return value > 0 && value < 100000;
+}
+
 void
 nvsmi_parse_pairs(const char *text, struct nvsmi_pairs *out)
 {
@@ -304,8 +315,8 @@ nvsmi_parse_pairs(const char *text, struct nvsmi_pairs *out)
 		struct nvsmi_pair pair = { 0 };
 		const char *memory = line ? next_cell(&line) : NULL;
 		const char *graphics = line ? next_cell(&line) : NULL;
-		if (!graphics || !nvsmi_address(bus, pair.address) || sscanf(memory, "%9u", &pair.memory) != 1 ||
-		    sscanf(graphics, "%9u", &pair.graphics) != 1)
+		if (!graphics || !nvsmi_address(bus, pair.address) || !read_mhz(memory, &pair.memory) ||
+		    !read_mhz(graphics, &pair.graphics))
 			continue;
 		out->v = xrealloc(out->v, out->n + 1, sizeof(*out->v));
 		out->v[out->n++] = pair;
@@ -334,29 +345,39 @@ nvsmi_best_pair(const struct nvsmi_pairs *pairs, const char *address)
 	return best;
 }
 
+/* What follows "WORD NUMBER:" at the start of a line; NULL: it begins otherwise. */
+static const char *
+after_number(const char *line, const char *word, unsigned long *number)
+{
+	size_t len = strlen(word);
+	char *end;
+
+	if (strncmp(line, word, len) != 0 || !isdigit((unsigned char)line[len]))
+		return NULL;
+	*number = strtoul(line + len, &end, 10);
+	return *end == ':' ? end + 1 : NULL;
+}
+
 int
 nvsmi_nvlinks(const char *text, unsigned index, unsigned *inactive)
 {
 	auto_free char *copy = xstrdup(text);
 	char *rest = copy;
 	int active = -1;
-	unsigned gpu;
-	unsigned link;
-	int end;
+	unsigned long number;
 	bool here = false;
 
 	*inactive = 0;
 	for (char *line = next_line(&rest); line; line = next_line(&rest)) {
-		if (sscanf(line, "GPU %u:", &gpu) == 1) {
-			here = gpu == index;
+		if (after_number(line, "GPU ", &number)) {
+			here = number == index;
 			active = here ? 0 : active;
 			continue;
 		}
-		end = 0;
-		(void)sscanf(line, "Link %u: %n", &link, &end);
-		if (!here || !end)
+		const char *state = here ? after_number(line, "Link ", &number) : NULL;
+		if (!state)
 			continue;
-		if (has(line + end, "inactive"))
+		if (has(state, "inactive"))
 			(*inactive)++;
 		else
 			active++;

@@ -76,6 +76,16 @@ report_file(struct host *host, const char *key, const char *path, const char *te
 
 /* --- nccl.conf ------------------------------------------------------------------------------------------------ */
 
+/* With the variable's own remark, if it has one. */
+static void
+report_value(const struct nccl_var *var, const char *have, struct report *out)
+{
+	bool right = have && strcmp(have, var->value) == 0;
+
+	report_add(out, var->name, var->value, have ? have : "absent", right ? FIX_NONE : FIX_LIVE,
+		   var->why ? "%s" : NULL, var->why);
+}
+
 static void
 report_var(const struct nccl_var *var, const struct ncclconf *conf, struct report *out)
 {
@@ -90,11 +100,8 @@ report_var(const struct nccl_var *var, const struct ncclconf *conf, struct repor
 	else if (!var->value)
 		report_add(out, var->name, "NCCL's choice", have ? have : "NCCL's choice", have ? FIX_LIVE : FIX_NONE,
 			   "%s", var->why ? var->why : "left to NCCL");
-	else if (have && strcmp(have, var->value) == 0)
-		report_add(out, var->name, var->value, have, FIX_NONE, var->why ? "%s" : NULL, var->why);
 	else
-		report_add(out, var->name, var->value, have ? have : "absent", FIX_LIVE, var->why ? "%s" : NULL,
-			   var->why);
+		report_value(var, have, out);
 }
 
 /* A port that GPUs should send through and cannot. */
@@ -262,11 +269,10 @@ static bool
 has_dmabuf(const struct machine *machine)
 {
 	auto_free char *version = read_text(machine->host, DRIVER_VERSION);
-	unsigned major = 0;
-	unsigned minor = 0;
+	char *end = NULL;
+	unsigned long major = machine->inventory->kernel ? strtoul(machine->inventory->kernel, &end, 10) : 0;
+	unsigned long minor = end && *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
 
-	if (machine->inventory->kernel)
-		(void)sscanf(machine->inventory->kernel, "%5u.%5u", &major, &minor);
 	return version && strstr(version, "Open Kernel Module") && (major > 5 || (major == 5 && minor >= 12));
 }
 

@@ -54,6 +54,7 @@ default_interface(struct host *host)
 
 	(void)host_read(host, "/proc/net/route", &text, NULL, &ignored);
 	for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		/* NOLINTNEXTLINE(cert-err34-c): the widths bound what is converted. */
 		if (sscanf(line, "%31s %8x %8x %4x", name, &destination, &gateway, &flags) == 4 && destination == 0 &&
 		    (flags & 1))
 			return xstrdup(name);

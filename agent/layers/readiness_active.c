@@ -33,24 +33,26 @@ struct note {
 
 /* --- notes ---------------------------------------------------------------------------------------------------------- */
 
+/* WHEN STATE VALUE BEFORE TEXT, as write_note() has it. */
 static bool
 read_note(struct host *host, const char *id, struct note *out)
 {
 	auto_free char *path = xasprintf(NOTES "/%s", id);
 	auto_free char *text = NULL;
 	struct err ignored;
-	long long when;
-	int state;
+	char *at;
 
 	*out = (struct note){ .before = -1 };
-	(void)host_read(host, path, &text, NULL, &ignored);
-	if (!text ||
-	    sscanf(text, "%lld %d %lf %lf %159[^\n]", &when, &state, &out->value, &out->before, out->text) < 4 ||
-	    state < READY_UNKNOWN || state > READY_FAIL)
+	(void)host_read_line(host, path, &text, &ignored);
+	if (!text)
 		return false;
-	out->when = (time_t)when;
+	out->when = (time_t)strtoll(text, &at, 10);
+	unsigned long state = strtoul(at, &at, 10);
 	out->state = (enum ready_state)state;
-	return true;
+	out->value = strtod(at, &at);
+	out->before = strtod(at, &at);
+	(void)snprintf(out->text, sizeof(out->text), "%s", at + strspn(at, " "));
+	return out->when > 0 && state <= READY_FAIL;
 }
 
 static int
@@ -263,42 +265,51 @@ gpu_beside(const struct machine *machine, const char *address)
 	return 0;
 }
 
+/* What one device does, Gb/s; negative: it was noted why nothing was measured. */
+static double
+measure_port(const struct machine *machine, const struct ib_port *port, const char *id, int *rc, struct err *err)
+{
+	auto_free char *gpu = xasprintf("%u", gpu_beside(machine, port->address));
+	const char *const argv[] = { "sh", "-c", loopback, "sh", port->name, gpu, NULL };
+	struct host_result result = { 0 };
+	double value = -1;
+
+	if (ran(machine->host, id, argv, &result, rc, err)) {
+		auto_free char *text = xasprintf("%s: ib_write_bw measured nothing, exit status %d", port->name,
+						 result.status);
+		value = nccltests_ib_write(result.out);
+		if (value < 0)
+			*rc = write_note(machine->host, id, READY_UNKNOWN, 0, text, err);
+	}
+	host_result_free(&result);
+	return value;
+}
+
 /* The slowest device is what counts. */
 static int
 measure_ib(const struct machine *machine, const Gdr__Spec *spec, const char *id, struct err *err)
 {
 	struct nccl_env env;
-	double worst = -1;
-	auto_free char *name = xstrdup("no RDMA device");
+	const struct ib_port *slowest = NULL;
+	double worst = 0;
 	int rc = 0;
-	bool whole = true;
 
 	nccl_env_read(machine, spec->guest->nccl, &env);
-	for (size_t i = 0; i < env.ports.n && whole; i++) {
-		auto_free char *gpu = xasprintf("%u", gpu_beside(machine, env.ports.v[i].address));
-		const char *const argv[] = { "sh", "-c", loopback, "sh", env.ports.v[i].name, gpu, NULL };
-		struct host_result result = { 0 };
+	for (size_t i = 0; i < env.ports.n && worst >= 0; i++) {
 		if (!env.uses[i])
 			continue;
-		whole = ran(machine->host, id, argv, &result, &rc, err);
-		double value = whole ? nccltests_ib_write(result.out) : -1;
-		if (whole && (worst < 0 || value < worst)) {
-			worst = value;
-			free(name);
-			name = xstrdup(env.ports.v[i].name);
-		}
-		if (whole && value < 0) {
-			auto_free char *text = xasprintf("%s: ib_write_bw measured nothing, exit status %d", name,
-							 result.status);
-			rc = write_note(machine->host, id, READY_UNKNOWN, 0, text, err);
-			whole = false;
-		}
-		host_result_free(&result);
+		double value = measure_port(machine, &env.ports.v[i], id, &rc, err);
+		if (slowest && value >= worst)
+			continue;
+		worst = value;
+		slowest = &env.ports.v[i];
 	}
+	if (!slowest)
+		rc = write_note(machine->host, id, READY_UNKNOWN, 0, "no RDMA device", err);
+	else if (worst >= 0)
+		rc = write_note(machine->host, id, READY_PASS, worst, slowest->name, err);
 	nccl_env_free(&env);
-	return whole ? write_note(machine->host, id, worst < 0 ? READY_UNKNOWN : READY_PASS, worst < 0 ? 0 : worst,
-				  name, err)
-		     : rc;
+	return rc;
 }
 
 static int

@@ -102,42 +102,55 @@ static const struct named_layer guest_layers[] = {
 };
 #undef GUEST
 
+static const struct layer *
+find_layer(const char *name)
+{
+	for (size_t i = 0; i < sizeof(guest_layers) / sizeof(guest_layers[0]); i++)
+		if (strcmp(guest_layers[i].name, name) == 0)
+			return guest_layers[i].layer;
+	return NULL;
+}
+
+/* By the first item that is wrong, of those whose keys 'mine' takes. */
+static void
+judge_items(const struct report *report, bool (*mine)(const char *key), struct ready_finding *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < report->n; i++) {
+		const struct item *item = &report->items[i];
+		if (mine && !mine(item->key))
+			continue;
+		n++;
+		if (item->fix == FIX_NONE)
+			continue;
+		ready_set(out, READY_FAIL, item->want, "%s: %s", item->key, item->have);
+		free(out->evidence);
+		out->evidence = item->why ? xstrdup(item->why) : NULL;
+		return;
+	}
+	if (n == 0)
+		skip(out, "the profile asks for none of it");
+	else
+		ready_set(out, READY_PASS, "as in the profile", "%zu items", n);
+}
+
 /* Whether the items of a layer are right whose keys 'mine' takes; a layer that is not asked for is skipped. */
 static void
 judge_layer(const struct ready_look *look, const Gdr__Spec *spec, const char *name, bool (*mine)(const char *key),
 	    struct ready_finding *out)
 {
-	const struct layer *layer = NULL;
+	const struct layer *layer = find_layer(name);
 	struct report report = { 0 };
 	struct err err = { 0 };
-	size_t n = 0;
-	size_t bad = 0;
 
-	for (size_t i = 0; i < sizeof(guest_layers) / sizeof(guest_layers[0]); i++)
-		if (strcmp(guest_layers[i].name, name) == 0)
-			layer = guest_layers[i].layer;
-	if (!layer || !layer->wanted(spec)) {
+	if (!layer || !layer->wanted(spec))
 		skip(out, "the profile asks for none of it");
-		return;
-	}
-	if (layer->inspect(look->machine, spec, &report, &err) < 0)
+	else if (layer->inspect(look->machine, spec, &report, &err) < 0)
 		ready_set(out, READY_UNKNOWN, "as in the profile", "%s", err.msg);
-	for (size_t i = 0; i < report.n && !err.code; i++) {
-		const struct item *item = &report.items[i];
-		if (mine && !mine(item->key))
-			continue;
-		n++;
-		if (item->fix == FIX_NONE || bad++)
-			continue;
-		ready_set(out, READY_FAIL, item->want, "%s: %s", item->key, item->have);
-		free(out->evidence);
-		out->evidence = item->why ? xstrdup(item->why) : NULL;
-	}
+	else
+		judge_items(&report, mine, out);
 	report_free(&report);
-	if (!err.code && n == 0)
-		skip(out, "the profile asks for none of it");
-	else if (!err.code && bad == 0)
-		ready_set(out, READY_PASS, "as in the profile", "%zu items", n);
 }
 
 /* --- R01 to R05: the machine and its GPUs ---------------------------------------------------------------------------- */
@@ -202,15 +215,16 @@ has_bar(struct host *host, const char *address, bool *known)
 	auto_free char *path = xasprintf("/sys/bus/pci/devices/%s/resource", address);
 	auto_free char *text = NULL;
 	struct err ignored;
-	unsigned long long start;
-	unsigned long long end;
 
 	*known = host_read(host, path, &text, NULL, &ignored) == 0;
 	const char *line = text;
-	for (int bar = 0; bar < 6 && line && sscanf(line, "%llx %llx", &start, &end) == 2; bar++) {
+	for (int bar = 0; bar < 6 && line && *line; bar++) {
+		char *rest;
+		unsigned long long start = strtoull(line, &rest, 16);
+		unsigned long long end = strtoull(rest, &rest, 16);
 		if (start && end > start)
 			return true;
-		line = strchr(line, '\n');
+		line = strchr(rest, '\n');
 	}
 	return false;
 }
@@ -293,13 +307,27 @@ xids(const struct ready_look *look, struct ready_finding *out)
 }
 
 static void
+judge_nvlinks(const struct ready_look *look, const char *text, const char *expected, struct ready_finding *out)
+{
+	ready_set(out, look->gpus.n ? READY_PASS : READY_UNKNOWN, expected, "all of %zu GPUs", look->gpus.n);
+	for (unsigned i = 0; i < look->gpus.n; i++) {
+		unsigned inactive = 0;
+		int n = look->gpus.v[i].lost ? 0 : nvsmi_nvlinks(text, i, &inactive);
+		if (n == (int)look->wants->nvlinks)
+			continue;
+		ready_set(out, n < 0 ? READY_UNKNOWN : READY_FAIL, expected, "GPU %u: %d active, %u inactive", i,
+			  n < 0 ? 0 : n, inactive);
+		return;
+	}
+}
+
+static void
 nvlinks(const struct ready_look *look, struct ready_finding *out)
 {
 	const char *const argv[] = { "nvidia-smi", "nvlink", "-s", NULL };
 	auto_free char *expected = xasprintf("%u links of each GPU", look->wants->nvlinks);
 	struct host_result result = { 0 };
 	struct err err = { 0 };
-	unsigned inactive;
 
 	if (!look->wants->has_nvlinks) {
 		skip(out, "the profile does not say how many links");
@@ -307,20 +335,10 @@ nvlinks(const struct ready_look *look, struct ready_finding *out)
 	}
 	if (no_answer(look, out))
 		return;
-	if (host_run(look->machine->host, argv, GPUS_TIMEOUT_MS, &result, &err) < 0 || result.status != 0) {
+	if (host_run(look->machine->host, argv, GPUS_TIMEOUT_MS, &result, &err) < 0 || result.status != 0)
 		ready_set(out, READY_UNKNOWN, expected, "%s", err.code ? err.msg : "nvidia-smi nvlink failed");
-		host_result_free(&result);
-		return;
-	}
-	ready_set(out, look->gpus.n ? READY_PASS : READY_UNKNOWN, expected, "all of %zu GPUs", look->gpus.n);
-	for (unsigned i = 0; i < look->gpus.n; i++) {
-		int n = look->gpus.v[i].lost ? 0 : nvsmi_nvlinks(result.out, i, &inactive);
-		if (n == (int)look->wants->nvlinks)
-			continue;
-		ready_set(out, n < 0 ? READY_UNKNOWN : READY_FAIL, expected, "GPU %u: %d active, %u inactive", i,
-			  n < 0 ? 0 : n, inactive);
-		break;
-	}
+	else
+		judge_nvlinks(look, result.out, expected, out);
 	host_result_free(&result);
 }
 
@@ -329,9 +347,10 @@ bad_fabric(const struct nvsmi_gpu *gpu, bool *unknown)
 {
 	const char *state = nvsmi_value(gpu, NVSMI_FABRIC_STATE);
 	const char *status = nvsmi_value(gpu, NVSMI_FABRIC_STATUS);
+	enum nvsmi_has has = gpu->cells[NVSMI_FABRIC_STATE].has;
 
-	(void)unknown;
-	if (!state) /* A100: its driver knows no such state. */
+	*unknown = *unknown || has == NVSMI_NOT_ALLOWED || has == NVSMI_TROUBLE;
+	if (!state) /* A100: it has no such state, and older drivers no such column. */
 		return NULL;
 	if (strcmp(state, "Completed") != 0 || (status && strcmp(status, "Success") != 0))
 		return xasprintf("fabric state %s, status %s", state, status ? status : "unknown");
@@ -677,7 +696,10 @@ counter_of(const char *text, const char *name, unsigned long long *out)
 	auto_free char *key = xasprintf("%s ", name);
 	const char *at = strstr(text, key);
 
-	return at && (at == text || at[-1] == '\n') && sscanf(at + strlen(key), "%llu", out) == 1;
+	if (!at || (at != text && at[-1] != '\n'))
+		return false;
+	*out = strtoull(at + strlen(key), NULL, 10);
+	return true;
 }
 
 static void

@@ -53,7 +53,8 @@ load(struct call *call)
 
 	for (char *line = strsep(&rest, "\n"); line && call->n < GPUS_MAX; line = strsep(&rest, "\n")) {
 		struct gpu *gpu = &call->gpus[call->n];
-		call->n += sscanf(line, "%15s %u %u %u", gpu->address, &gpu->persistence, &gpu->graphics,
+		/* NOLINTNEXTLINE(cert-err34-c): the widths bound what is converted. */
+		call->n += sscanf(line, "%15s %9u %9u %9u", gpu->address, &gpu->persistence, &gpu->graphics,
 				  &gpu->memory) == 4;
 	}
 }
@@ -169,6 +170,16 @@ choose(const char *list, const struct field *chosen[FIELDS])
 	return n;
 }
 
+static void
+print_row(const struct call *call, const struct gpu *gpu, const struct field *const *chosen, int n)
+{
+	for (int i = 0; i < n; i++) {
+		(void)printf("%s", i ? ", " : "");
+		print_cell(call, gpu, chosen[i]);
+	}
+	(void)printf("\n");
+}
+
 static int
 query(const struct call *call, const char *list)
 {
@@ -184,14 +195,9 @@ query(const struct call *call, const char *list)
 	for (int i = 0; i < n; i++)
 		(void)printf(chosen[i]->unit ? "%s%s [%s]" : "%s%s", i ? ", " : "", chosen[i]->name, chosen[i]->unit);
 	(void)printf("\n");
-	for (size_t i = 0; i < call->n; i++) {
-		for (int k = 0; k < n && !is_lost(call, &call->gpus[i]); k++) {
-			(void)printf("%s", k ? ", " : "");
-			print_cell(call, &call->gpus[i], chosen[k]);
-		}
+	for (size_t i = 0; i < call->n; i++)
 		if (!is_lost(call, &call->gpus[i]))
-			(void)printf("\n");
-	}
+			print_row(call, &call->gpus[i], chosen, n);
 	return 0;
 }
 
