@@ -73,10 +73,10 @@ complains 'no VM called b'
 note 'what the fleet shows of its VMs'
 gdrd_up
 host_up n1
-# placed MACHINE: the node is to have such a VM, and tells of it.
+# placed MACHINE: the node is to have such a VM, and tells of it; it need not make it for that.
 placed() {
 	template "$1"
-	printf -- '---\nkind: Node\nname: n1\nprofile: vm\n' >>"$WORK/vm.yaml"
+	printf -- '---\nkind: Node\nname: n1\nprofile: vm\nmode: audit\n' >>"$WORK/vm.yaml"
 	expect 0 ctl apply -f "$WORK/vm.yaml"
 	within 20 vm_is "$1"
 	expect 0 ctl vm show n1/a
