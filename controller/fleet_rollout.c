@@ -308,12 +308,15 @@ fleet_world_for(struct fleet_world *world, const char *rollout, struct node *con
 void
 fleet_world_take_over(struct fleet_world *world, const Gdr__RolloutRecord *record)
 {
-	for (size_t i = 0; i < record->n_nodes; i++)
-		for (size_t j = 0; j < world->world.n; j++)
-			if (strcmp(world->seen[j].name, record->nodes[i]->name) == 0) {
-				world->seen[j].taken = false;
-				world->seen[j].inherited = record->nodes[i]->has_assigned_ms;
-			}
+	for (size_t i = 0; i < record->n_nodes; i++) {
+		const struct rollout_seen *found = rollout_find(&world->world, record->nodes[i]->name);
+
+		if (!found)
+			continue;
+		struct rollout_seen *seen = &world->seen[found - world->seen];
+		seen->taken = false;
+		seen->inherited = record->nodes[i]->has_assigned_ms;
+	}
 }
 
 void

@@ -82,6 +82,9 @@ struct rollout_effects {
 };
 void rollout_effects_free(struct rollout_effects *effects);
 
+/* The node of that name; NULL: there is none. */
+const struct rollout_seen *rollout_find(const struct rollout_world *world, const char *name);
+
 /* The record of 'plan' as it starts now, without doing anything; its name and revision are filled in.  'err' where the
  * plan makes no sense for this fleet.  '*unchanged': selected nodes that are ready on that revision and not in it. */
 int rollout_plan(const struct rollout_world *world, const Gdr__Rollout *plan, uint64_t now_ms, Gdr__RolloutRecord **out,

@@ -27,8 +27,6 @@ struct step {
 
 /* --- rollout.c --------------------------------------------------------------------------------------------- */
 
-/* NULL: there is none. */
-const struct rollout_seen *rollout_find(const struct rollout_world *world, const char *name);
 /* "NAME@3" into its parts; false: NULL or no revision. */
 bool rollout_reference(const char *text, char name[64], uint32_t *revision);
 /* "10%" of 'whole' or "5"; rounded up, or down but at least 1. */
