@@ -48,18 +48,18 @@ pages_written(struct kernel *kernel, const struct watch *watch, const char *text
 	memory_sync(&kernel->tree, &kernel->memory);
 }
 
+/* What was written to a file is left in it: to clear it could wipe out what somebody writes meanwhile. */
 static void
 probe_written(struct kernel *kernel, const struct watch *watch, const char *text)
 {
+	(void)watch;
 	pci_probe(&kernel->tree, kernel->model, text);
-	tree_printf(&kernel->tree, watch->path, "%s", "");
 }
 
 static void
 bind_written(struct kernel *kernel, const struct watch *watch, const char *text)
 {
 	(void)pci_bind(&kernel->tree, text, watch->subject);
-	tree_printf(&kernel->tree, watch->path, "%s", "");
 }
 
 static void
@@ -69,7 +69,6 @@ unbind_written(struct kernel *kernel, const struct watch *watch, const char *tex
 
 	if (tree_exists(&kernel->tree, entry))
 		pci_unbind(&kernel->tree, text);
-	tree_printf(&kernel->tree, watch->path, "%s", "");
 }
 
 /* "10de 20b2": the driver takes every such device that nobody has. */
@@ -86,7 +85,6 @@ new_id_written(struct kernel *kernel, const struct watch *watch, const char *tex
 		if (dev->kind->vendor == vendor && dev->kind->device == device)
 			(void)pci_bind(&kernel->tree, dev->address, watch->subject);
 	}
-	tree_printf(&kernel->tree, watch->path, "%s", "");
 }
 
 static unsigned
@@ -250,7 +248,7 @@ react(struct kernel *kernel, int wd)
 		if (watch->wd != wd || !watch->react)
 			continue;
 		auto_free char *text = tree_read(&kernel->tree, watch->path);
-		/* Registers may begin with a 0 byte; elsewhere nothing there is our own clearing of the file. */
+		/* Registers may begin with a 0 byte; elsewhere nothing there is the beginning of the next writing. */
 		if (text && (*text || watch->react == config_written))
 			watch->react(kernel, watch, text);
 		/* A file that went away meanwhile is no reason to end. */

@@ -85,15 +85,14 @@ pool_kib(const struct memory *memory, unsigned node)
 	return memory->pages[PAGES_2M][node] * KIB_2M + memory->pages[PAGES_1G][node] * KIB_1G;
 }
 
+/* All but nr_hugepages, which others write as well. */
 static void
 write_pool(struct tree *tree, enum page_size size, uint64_t pages, bool whole, bool changed_only)
 {
 	auto_free char *folder = xasprintf("hugepages/hugepages-%" PRIu64 "kB", memory_kib(size));
-	auto_free char *nr = xasprintf("%s/nr_hugepages", folder);
 	auto_free char *idle = xasprintf("%s/free_hugepages", folder);
 	auto_free char *surplus = xasprintf("%s/surplus_hugepages", folder);
 
-	put(tree, nr, changed_only, "%" PRIu64 "\n", pages);
 	put(tree, idle, changed_only, "%" PRIu64 "\n", pages);
 	put(tree, surplus, changed_only, "0\n");
 	if (!whole)
@@ -102,6 +101,14 @@ write_pool(struct tree *tree, enum page_size size, uint64_t pages, bool whole, b
 	auto_free char *overcommit = xasprintf("%s/nr_overcommit_hugepages", folder);
 	put(tree, reserved, changed_only, "0\n");
 	put(tree, overcommit, changed_only, "0\n");
+}
+
+static void
+write_pages(struct tree *tree, enum page_size size, uint64_t pages, bool changed_only)
+{
+	auto_free char *nr = xasprintf("hugepages/hugepages-%" PRIu64 "kB/nr_hugepages", memory_kib(size));
+
+	put(tree, nr, changed_only, "%" PRIu64 "\n", pages);
 }
 
 static void
@@ -116,8 +123,14 @@ write_node(struct tree *tree, const struct memory *memory, unsigned node, bool c
 	    "Node %u MemUsed:        %" PRIu64 " kB\nNode %u HugePages_Total: %5" PRIu64 "\n"
 	    "Node %u HugePages_Free:  %5" PRIu64 "\nNode %u HugePages_Surp:      0\n",
 	    node, memory->total_kib, node, idle, node, memory->total_kib - idle, node, pages, node, pages, node);
-	for (unsigned size = 0; size < PAGE_SIZES; size++)
-		write_pool(tree, (enum page_size)size, memory->pages[size][node], false, changed_only);
+	for (unsigned size = 0; size < PAGE_SIZES; size++) {
+		uint64_t got = memory->pages[size][node];
+
+		/* Who got what he asked for may be asking for something else by now: that must not be overwritten. */
+		if (!changed_only || got != memory->asked[size][node])
+			write_pages(tree, (enum page_size)size, got, changed_only);
+		write_pool(tree, (enum page_size)size, got, false, changed_only);
+	}
 }
 
 void
@@ -133,9 +146,12 @@ memory_write(struct tree *tree, const struct memory *memory, bool changed_only)
 		usual += memory->pages[memory->usual][node];
 	}
 	tree_cd(tree, "sys/kernel/mm");
-	for (unsigned size = 0; size < PAGE_SIZES; size++)
-		write_pool(tree, (enum page_size)size, memory->pages[size][0] + memory->pages[size][1], true,
-			   changed_only);
+	for (unsigned size = 0; size < PAGE_SIZES; size++) {
+		uint64_t sum = memory->pages[size][0] + memory->pages[size][1];
+
+		write_pages(tree, (enum page_size)size, sum, changed_only);
+		write_pool(tree, (enum page_size)size, sum, true, changed_only);
+	}
 	uint64_t idle = total - USED_KIB * (uint64_t)SIM_NODES - pool;
 	tree_cd(tree, "proc");
 	put(tree, "meminfo", changed_only,
@@ -187,6 +203,7 @@ memory_load(struct memory *memory, const struct sim *sim, const struct tree *tre
 
 		if (pages > 0)
 			memory_set_node(memory, size, i % SIM_NODES, (uint64_t)pages);
+		memory->asked[size][i % SIM_NODES] = pages > 0 ? (uint64_t)pages : 0;
 	}
 }
 
@@ -198,7 +215,8 @@ sync_nodes(const struct tree *tree, struct memory *memory, enum page_size size)
 	for (unsigned node = 0; node < SIM_NODES; node++) {
 		long long want = asked_of_node(tree, size, node);
 
-		if (want < 0 || want == (long long)memory->pages[size][node])
+		memory->asked[size][node] = want < 0 ? memory->pages[size][node] : (uint64_t)want;
+		if (memory->asked[size][node] == memory->pages[size][node])
 			continue;
 		memory_set_node(memory, size, node, (uint64_t)want);
 		changed = true;
