@@ -27,7 +27,7 @@ struct memory {
 	uint64_t usable_kib; /* That pages may take. */
 	uint64_t pages[PAGE_SIZES][SIM_NODES];
 	uint64_t asked[PAGE_SIZES][SIM_NODES]; /* By the nodes' files, when they were last read. */
-	enum page_size usual; /* Of /proc/meminfo and /proc/sys/vm. */
+	enum page_size usual;                  /* Of /proc/meminfo and /proc/sys/vm. */
 };
 
 void memory_init(struct memory *memory, const struct sim *sim);
