@@ -381,6 +381,30 @@ do_user_remove(struct operators *o, const struct ask *ask, const Gdr__Request *r
 	return rc == 0 ? keyring_remove(o->keyring, key, err) : rc;
 }
 
+static int
+do_key_rotate(struct operators *o, const struct ask *ask, const Gdr__Request *r, struct err *err)
+{
+	const struct principal *user = keyring_find_user(o->keyring, ask->actor + strlen("user/"));
+	const char *key = r->key_rotate->key;
+
+	if (!user)
+		return err_set(err, -ENOENT, "%s has no key", ask->actor);
+	if (!keys_valid(key))
+		return err_set(err, -EINVAL, "key: expected 40 characters of Z85");
+	if (keyring_find(o->keyring, key))
+		return err_set(err, -EEXIST, "this key is %s's already", keyring_find(o->keyring, key)->name);
+	if (ask->dry_run)
+		return 0;
+	auto_free char *name = xstrdup(user->name);
+	auto_free char *old = xstrdup(user->key);
+	struct principal rotated = { .name = name, .role = user->role, .created_ms = user->created_ms };
+	memcpy(rotated.key, key, sizeof(rotated.key));
+	int rc = fleet_note(o->fleet, ask, "user.key-rotated", ask->actor, "", err);
+	if (rc == 0)
+		rc = keyring_remove(o->keyring, old, err);
+	return rc == 0 ? keyring_add(o->keyring, &rotated, err) : rc;
+}
+
 static void
 add_user(void *arg, const struct principal *principal)
 {
@@ -438,6 +462,7 @@ static const struct handler {
 	{ GDR__REQUEST__BODY_USER_ADD, GDR__ROLE__ROLE_ADMIN, true, do_user_add },
 	{ GDR__REQUEST__BODY_USER_REMOVE, GDR__ROLE__ROLE_ADMIN, true, do_user_remove },
 	{ GDR__REQUEST__BODY_USERS, GDR__ROLE__ROLE_ADMIN, false, do_users },
+	{ GDR__REQUEST__BODY_KEY_ROTATE, GDR__ROLE__ROLE_VIEWER, true, do_key_rotate },
 };
 
 static const struct handler *

@@ -10,7 +10,7 @@ __gdrctl_command() { # WORD...
 		*)
 			case $command in
 			'') command=$1 ;;
-			'node'|'vm'|'profile'|'rollout'|'window'|'event'|'topology'|'token'|'user'|'config') command="$command $1" ;;
+			'node'|'vm'|'profile'|'rollout'|'window'|'event'|'topology'|'token'|'user'|'key'|'config') command="$command $1" ;;
 			esac ;;
 		esac
 		[ $# -gt 0 ] && shift
@@ -31,7 +31,7 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 	'')
 		case $3 in
 		-*) answer=$global ;;
-		*) answer='apply diff export status node vm profile rollout window event drift topology token user config completion help version' ;;
+		*) answer='apply diff export status node vm profile rollout window event drift topology token user key config completion help version' ;;
 		esac ;;
 	'node') answer='list show accept reject remove label hold release audit assign reboot reboots'; return ;;
 	'vm') answer='list show'; return ;;
@@ -42,6 +42,7 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 	'topology') answer='lint'; return ;;
 	'token') answer='create'; return ;;
 	'user') answer='add list remove'; return ;;
+	'key') answer='rotate'; return ;;
 	'config') answer='view use-context get-contexts'; return ;;
 	'apply')
 		case $2 in
@@ -405,6 +406,11 @@ __gdrctl_words() { # COMMAND PREVIOUS CURRENT
 		*) answer='' ;;
 		esac ;;
 	'user remove')
+		case $3 in
+		-*) answer="$global" ;;
+		*) answer='' ;;
+		esac ;;
+	'key rotate')
 		case $3 in
 		-*) answer="$global" ;;
 		*) answer='' ;;

@@ -10,7 +10,7 @@ function __gdrctl_is
         else if string match -qr -- '^(--context|-c|--config|--output|-o|--timeout)$' $word
             set skip 1
         else if not string match -q -- '-*' $word
-            if test (count $command) = 0; or contains -- "$command" node vm profile rollout window event topology token user config
+            if test (count $command) = 0; or contains -- "$command" node vm profile rollout window event topology token user key config
                 set -a command $word
             end
         end
@@ -218,6 +218,8 @@ complete -c gdrctl -n '__gdrctl_is "user add"' -l key -x -d 'the user\'s public 
 complete -c gdrctl -n '__gdrctl_is "user add"' -l new -r -F -d 'make a key, and write a settings file with it (mode 0600)'
 complete -c gdrctl -n '__gdrctl_is "user"' -a list -d 'operators and what they may do'
 complete -c gdrctl -n '__gdrctl_is "user"' -a remove -d 'revoke an operator\'s key and cut its links'
+complete -c gdrctl -n '__gdrctl_is ""' -a key
+complete -c gdrctl -n '__gdrctl_is "key"' -a rotate -d 'replace your own key, in the settings file and at the controller'
 complete -c gdrctl -n '__gdrctl_is ""' -a config
 complete -c gdrctl -n '__gdrctl_is "config"' -a view -d 'the settings in use, without the secret keys'
 complete -c gdrctl -n '__gdrctl_is "config"' -a use-context -d 'use this context from now on'

@@ -126,6 +126,10 @@ GDRCTL_CONFIG=$WORK/eve.yaml expect 5 ctl token create
 one_line
 GDRCTL_CONFIG=$WORK/eve.yaml expect 5 ctl apply -f "$SOURCE/deploy/profiles/vela-a100.yaml"
 one_line
+cp -p "$WORK/eve.yaml" "$WORK/old.yaml"
+GDRCTL_CONFIG=$WORK/eve.yaml expect 0 ctl key rotate
+GDRCTL_CONFIG=$WORK/eve.yaml expect 0 ctl node list
+GDRCTL_CONFIG=$WORK/old.yaml expect 5 ctl --timeout 2s node list
 expect 0 ctl user remove eve
 GDRCTL_CONFIG=$WORK/eve.yaml expect 5 ctl --timeout 2s node list
 one_line

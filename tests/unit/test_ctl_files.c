@@ -35,8 +35,9 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	static const char *const names[] = { "a.yaml",          "b.yaml",   "bad.yaml",  "fleet/1.yaml", "fleet/2.yaml",
-					     "fleet/notes.txt", "ctl.yaml", "link.yaml", "alice.yaml" };
+	static const char *const names[] = { "a.yaml",       "b.yaml",          "bad.yaml", "fleet/1.yaml",
+					     "fleet/2.yaml", "fleet/notes.txt", "ctl.yaml", "ctl.yaml.new",
+					     "link.yaml",    "alice.yaml" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -348,6 +349,48 @@ a_new_user_gets_a_context(void **state)
 	world_close(&world);
 }
 
+static void
+a_key_is_rotated(void **state)
+{
+	struct world world = { .answers = { OK } };
+	auto_free char *before = NULL;
+	auto_free char *after = NULL;
+	struct err err;
+	struct stat st;
+
+	(void)state;
+	put("ctl.yaml", SETTINGS, 0600);
+	assert_int_equal(file_read("ctl.yaml", 65536, &before, NULL, &err), 0);
+	assert_int_equal(world_run(&world, "key rotate --config ctl.yaml"), 0);
+	assert_has(world.diag, "the old one is revoked");
+	assert_int_equal(stat("ctl.yaml", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(access("ctl.yaml.new", F_OK), -1);
+	assert_int_equal(file_read("ctl.yaml", 65536, &after, NULL, &err), 0);
+	assert_string_not_equal(before, after);
+	assert_int_equal(world_run(&world, "config view --config ctl.yaml"), 0);
+	assert_has(world.out, "endpoint: tcp://c:7471");
+
+	/* The controller said no: all is as before. */
+	world.answers[0] = "code: error\nmessage: no\n";
+	assert_int_equal(world_run(&world, "key rotate --config ctl.yaml"), CTL_ERROR);
+	assert_int_equal(access("ctl.yaml.new", F_OK), -1);
+
+	/* It said nothing that we heard: either key may be the one in force, and neither is lost. */
+	world.answers[0] = "code: no-controller\nmessage: away\n";
+	assert_int_equal(world_run(&world, "key rotate --config ctl.yaml"), CTL_NO_CONTROLLER);
+	assert_has(world.diag, "ctl.yaml.new is kept");
+	assert_int_equal(access("ctl.yaml.new", F_OK), 0);
+	world.answers[0] = OK;
+	assert_int_equal(world_run(&world, "key rotate --config ctl.yaml"), CTL_ERROR);
+	assert_has(world.diag, "of a rotation without an answer");
+	free(before);
+	before = NULL;
+	assert_int_equal(file_read("ctl.yaml", 65536, &before, NULL, &err), 0);
+	assert_string_equal(before, after);
+	world_close(&world);
+}
+
 int
 main(void)
 {
@@ -363,6 +406,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(export_is_what_apply_takes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(apply_waits_for_the_nodes_it_touches, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(secrets_are_kept, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_key_is_rotated, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(contexts_are_chosen, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_user_gets_a_context, set_up, tear_down),
 	};

@@ -98,8 +98,8 @@ empty_request(const ProtobufCFieldDescriptor *field)
 static Gdr__Role
 needed(const char *body)
 {
-	static const char *const viewers[] = { "status", "nodes",    "profiles",     "events",  "drift",
-					       "export", "rollouts", "rollout_plan", "windows", "vms" };
+	static const char *const viewers[] = { "status",   "nodes",        "profiles", "events", "drift",     "export",
+					       "rollouts", "rollout_plan", "windows",  "vms",    "key_rotate" };
 	static const char *const operators[] = { "apply",       "node_label",    "node_mode",      "node_assign",
 						 "node_reboot", "rollout_start", "rollout_change", "window_remove" };
 
@@ -330,6 +330,33 @@ users_come_and_go(void **state)
 }
 
 static void
+a_user_rotates_the_own_key(void **state)
+{
+	struct loop *loop = *state;
+	struct wire *client = user(loop, &viewer);
+	struct keypair fresh;
+
+	keys_generate(&fresh);
+	auto_free char *taken = xasprintf("key_rotate: {key: \"%s\"}", node.public_key);
+	auto_free char *rotate = xasprintf("key_rotate: {key: \"%s\"}", fresh.public_key);
+
+	expect(loop, client, "key_rotate: {}", GDR__CODE__CODE_USAGE, "40 characters");
+	expect(loop, client, "key_rotate: {key: short}", GDR__CODE__CODE_USAGE, "40 characters");
+	expect(loop, client, taken, GDR__CODE__CODE_ERROR, "this key is n1's already");
+	expect(loop, client, rotate, GDR__CODE__CODE_OK, NULL);
+	/* The answer came, and was the last: the old key is nobody's. */
+	auto_pb ProtobufCMessage *status = world_message(&gdr__request__descriptor, "status: {}");
+	send_request(client, status);
+	assert_true(loop_reaches(loop, client, WIRE_REFUSED));
+	wire_close(client);
+	client = user(loop, &fresh);
+	expect(loop, client, "status: {}", GDR__CODE__CODE_OK, NULL);
+	expect(loop, client, "users: {}", GDR__CODE__CODE_NOT_ALLOWED, "has the role viewer");
+	assert_int_equal(keyring_users(loop->world->keyring), 3);
+	wire_close(client);
+}
+
+static void
 a_node_is_no_operator(void **state)
 {
 	struct loop *loop = *state;
@@ -489,6 +516,7 @@ main(void)
 		TEST(a_commit_that_fails_is_answered_so),
 		TEST(the_same_key_has_one_effect),
 		TEST(users_come_and_go),
+		TEST(a_user_rotates_the_own_key),
 		TEST(a_node_is_no_operator),
 		TEST(a_token_is_made),
 		TEST(keys_that_wait_are_accepted_or_rejected),
