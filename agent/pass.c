@@ -33,6 +33,8 @@ to_item(const struct item *from)
 	item->has_fix = true;
 	item->fix = (Gdr__Fix)from->fix;
 	item->why = from->why ? xstrdup(from->why) : NULL;
+	item->factory = from->factory ? xstrdup(from->factory) : NULL;
+	item->next = from->next ? xstrdup(from->next) : NULL;
 	item->has_measured_ms = from->measured_ms > 0;
 	item->measured_ms = from->measured_ms;
 	return item;

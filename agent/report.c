@@ -34,6 +34,8 @@ report_free(struct report *report)
 		free(report->items[i].want);
 		free(report->items[i].have);
 		free(report->items[i].why);
+		free(report->items[i].factory);
+		free(report->items[i].next);
 		free(report->items[i].unlock);
 	}
 	free(report->items);

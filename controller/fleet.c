@@ -405,7 +405,7 @@ write_report(struct fleet *fleet, struct node *node)
 	size_t len;
 	auto_free uint8_t *data = pb_pack(&node->report->base, &len);
 
-	pb_digest(data, len, node->digest);
+	fleet_report_digest(node->report, data, len, node->digest);
 	if (fleet_writing(fleet))
 		(void)store_put_report(fleet->store, node->name, data, len, &fleet->failed);
 }
@@ -451,7 +451,7 @@ load_node(void *arg, const struct store_node *row)
 		return 0;
 	node->report = (Gdr__Report *)pb_unpack(&gdr__report__descriptor, row->report, row->report_len, &err);
 	if (node->report) /* A report that cannot be read is asked for again. */
-		pb_digest(row->report, row->report_len, node->digest);
+		fleet_report_digest(node->report, row->report, row->report_len, node->digest);
 	return 0;
 }
 

@@ -106,6 +106,13 @@ char *fleet_reboot_count(const struct node *node);
 /* Keeps state and since_ms, and notes what an operator would want to find in the events. */
 void fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms);
 
+/* --- fleet_since.c ------------------------------------------------------------------------------------- */
+
+/* Item by item, since when it is not right: as 'before' (may be NULL) says, else now. */
+void fleet_date_report(Gdr__Report *news, Gdr__Report *before, uint64_t now_ms);
+/* Of what the agent sent: of 'packed', which is 'report', but for the times that are ours. */
+void fleet_report_digest(Gdr__Report *report, const uint8_t *packed, size_t len, uint8_t digest[PB_DIGEST_LEN]);
+
 /* --- fleet_query.c ------------------------------------------------------------------------------------- */
 
 /* Nodes that 'of' names or selects, guests by their host's labels; in order of their names, a host before its guests; the

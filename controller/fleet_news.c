@@ -159,6 +159,7 @@ fleet_report(struct fleet *fleet, struct node *node, Gdr__Report **report, uint6
 	}
 	take_boot(fleet, node, news->boot_id, now_ms);
 	take_content(fleet, node, news, now_ms);
+	fleet_date_report(news, node->report, now_ms);
 	pb_free(node->report ? &node->report->base : NULL);
 	node->report = steal(report);
 	node->dirty_report = true;

@@ -27,7 +27,7 @@ struct store_node {
 	const char *leave_boot; /* An operator wants this boot ended. */
 	const char *leave_why;
 	const char *last_ready; /* NAME@REVISION; NULL: it never was. */
-	const void *report;     /* Packed gdr.Report as the agent sent it; loaded, and written by store_put_report(). */
+	const void *report;     /* Packed gdr.Report; loaded, and written by store_put_report(). */
 	size_t report_len;
 };
 

@@ -262,6 +262,15 @@ add_command(struct look *look, const struct nic_want *want, struct nic_verdict *
 	}
 }
 
+/* NULL: there is no such row or column, or the card could not read it. */
+static char *
+value_of(const struct nic_view *view, const char *name, enum mlx_column column)
+{
+	const char *value = mlxconfig_value(mlxconfig_find(view->table, name), column);
+
+	return value ? xstrdup(value) : NULL;
+}
+
 static void
 report_want(struct look *look, const struct nic_want *want, struct report *out)
 {
@@ -283,6 +292,8 @@ report_want(struct look *look, const struct nic_want *want, struct report *out)
 	add_command(look, want, &verdict);
 	report_add(out, key, want->value, nic_have(view, want), verdict.fix, *verdict.why ? "%s" : NULL, verdict.why);
 	struct item *item = &out->items[out->n - 1];
+	item->factory = value_of(view, want->name, MLX_DEFAULT);
+	item->next = value_of(view, want->name, MLX_NEXT);
 	item->boots = verdict.boots;
 	item->keep = want->keep;
 	item->unlock = want->unlock ? nic_key(view->address, want->unlock) : NULL;

@@ -278,12 +278,24 @@ item_colour(const void *message)
 	return fix_colour(item->has_fix, item->fix);
 }
 
+CELL(item_since)
+{
+	const Gdr__Item *item = message;
+
+	if (item->has_since_ms)
+		text_age(out, item->since_ms, ctl->ops->wall_ms(ctl->arg));
+}
+
 CELL_TEXT(item_why, Gdr__Item, why)
 
 const struct column columns_items[] = {
-	{ "ITEM", item_key, NULL, false, false },  { "WANT", item_want, NULL, false, false },
-	{ "HAVE", item_have, NULL, false, false }, { "FIX", item_fix, item_colour, false, false },
-	{ "WHY", item_why, NULL, false, false },   { 0 },
+	{ "ITEM", item_key, NULL, false, false },
+	{ "WANT", item_want, NULL, false, false },
+	{ "HAVE", item_have, NULL, false, false },
+	{ "FIX", item_fix, item_colour, false, false },
+	{ "SINCE", item_since, NULL, false, true },
+	{ "WHY", item_why, NULL, false, false },
+	{ 0 },
 };
 
 /* --- changes --- */

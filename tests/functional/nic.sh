@@ -75,6 +75,9 @@ for version in 4.21.0 4.36.0; do
 	item MAX_ACC_OUT_READ boot 0
 	says 'it takes 1 reboot$'
 	sets_are 4
+	run agent check --profile "$PROFILE" -o json
+	OUT=$(grep -A 6 -F "$CARD.0/MAX_ACC_OUT_READ\"" <<<"$OUT" | tr -d ' \n')
+	says '"have":"44","fix":"none","factory":"0","next":"44"'
 	passes
 	outcome settled
 	item MAX_ACC_OUT_READ ok 44

@@ -129,7 +129,8 @@ a_node_in_full(void **state)
 		"      memory: 1099511627776, os: Debian 12, kernel: 6.1.0, bios_vendor: AMI, bios_version: '2.1',\n"
 		"      numa: [{id: 0}, {id: 1}], pci: [{address: '0000:17:00.0', kind: gpu}, {address: '0000:18:00.0', kind: nic}]}\n"
 		"    layers:\n    - name: bios\n      items:\n"
-		"      - {key: above_4g, want: 'on', have: 'off', fix: manual, why: switch it on in the set-up menu}\n"
+		"      - {key: above_4g, want: 'on', have: 'off', fix: manual, since_ms: 1789992000000,\n"
+		"         why: switch it on in the set-up menu}\n"
 		"      - {key: iommu, want: 'on', have: 'on', fix: none}\n"
 		"    - {name: kernel, error: 'cannot read /proc/cmdline'}\n";
 	struct world world = { .answers = { answer } };

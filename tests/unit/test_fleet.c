@@ -507,6 +507,76 @@ the_remedy_is_the_first_manual_item(void **state)
 	assert_null(strstr(ready, "n1"));
 }
 
+/* "pci/a 5000 bios/b 9000": when after the fleet's first moment each item of n1 was first seen not right. */
+static char *
+dates(struct world *w, uint64_t begun)
+{
+	const Gdr__Report *report = world_node(w, "n1")->report;
+	struct buf out = { 0 };
+
+	for (size_t i = 0; i < report->n_layers; i++)
+		for (size_t j = 0; j < report->layers[i]->n_items; j++) {
+			const Gdr__Item *item = report->layers[i]->items[j];
+
+			if (item->has_since_ms)
+				buf_printf(&out, "%s%s/%s %d", out.len ? " " : "", report->layers[i]->name, item->key,
+					   (int)(item->since_ms - begun));
+		}
+	return buf_steal(&out);
+}
+
+static void
+dated(struct world *w, uint64_t begun, const char *layers, const char *want)
+{
+	uint8_t sent[PB_DIGEST_LEN];
+
+	w->now += 1000;
+	/* As the agent has it: what it is told of its report is about this. */
+	auto_free char *yaml = xasprintf("{boot_id: b1, generation: %llu, outcome: stuck, spec_hash: %s, layers: %s}",
+					 (unsigned long long)generation(w, "n1"), world_node(w, "n1")->spec_hash,
+					 layers);
+	auto_pb ProtobufCMessage *report = world_message(&gdr__report__descriptor, yaml);
+	size_t len;
+	auto_free uint8_t *packed = pb_pack(report, &len);
+	pb_digest(packed, len, sent);
+	auto_free char *more = xasprintf(", layers: %s", layers);
+	world_report(w, "n1", generation(w, "n1"), "b1", "stuck", more);
+	world_commit(w);
+	auto_free char *have = dates(w, begun);
+	assert_string_equal(have, want);
+	assert_memory_equal(world_node(w, "n1")->digest, sent, sizeof(sent));
+	world_restart(w);
+	auto_free char *again = dates(w, begun);
+	assert_string_equal(again, want);
+	assert_memory_equal(world_node(w, "n1")->digest, sent, sizeof(sent));
+}
+
+static void
+since_when_an_item_is_not_right(void **state)
+{
+	struct world *w = *state;
+	uint64_t begun = w->now;
+
+	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
+	settled_node(w, "n1", KEY_1);
+	dated(w, begun, "[{name: pci, items: [{key: a, fix: live}, {key: b, fix: none}]}]", "pci/a 1000");
+	/* Another layer's item of that name, and another order. */
+	dated(w, begun,
+	      "[{name: bios, items: [{key: a, fix: manual}]}, {name: pci, items: [{key: b, fix: boot}, "
+	      "{key: a, fix: manual, have: x}]}]",
+	      "bios/a 2000 pci/b 2000 pci/a 1000");
+	/* Right in between is a new beginning; and it is not for the agent to say. */
+	dated(w, begun, "[{name: pci, items: [{key: a, fix: none}, {key: b, fix: boot}]}]", "pci/b 2000");
+	dated(w, begun, "[{name: pci, items: [{key: a, fix: live}, {key: b, fix: none}]}]", "pci/a 4000");
+	w->now += 1000;
+	world_report(
+		w, "n1", generation(w, "n1"), "b1", "stuck",
+		", layers: [{name: pci, items: [{key: a, fix: live, since_ms: 5}, {key: b, fix: none, since_ms: 5}]}]");
+	auto_free char *have = dates(w, begun);
+	assert_string_equal(have, "pci/a 4000");
+	world_commit(w);
+}
+
 static void
 nobody_is_lost_before_we_waited(void **state)
 {
@@ -1092,6 +1162,7 @@ main(void)
 		TEST(an_answer_is_remembered),
 		TEST(states),
 		TEST(the_remedy_is_the_first_manual_item),
+		TEST(since_when_an_item_is_not_right),
 		TEST(nobody_is_lost_before_we_waited),
 		TEST(a_clock_that_jumps_makes_nobody_lost),
 		TEST(reports_are_believed_only_of_generations_given_out),
