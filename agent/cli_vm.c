@@ -158,7 +158,12 @@ compare(const struct vm_plan *plan, const struct about *about, struct err *err)
 	if (!domain)
 		return err_set(err, -ENOENT, "libvirt has no domain %s of ours", plan->name);
 	rc = vm_key_load(about->host, plan->node, plan->name, &key, err);
-	const struct vm_identity identity = { .uuid = domain->uuid, .credential = key.credential };
+	auto_free char *topology = vm_topology_to_smbios(plan, about->inventory);
+	const struct vm_identity identity = {
+		.uuid = domain->uuid,
+		.credential = key.credential,
+		.topology = topology,
+	};
 	if (rc == 0)
 		rc = vm_xml_write(plan, &identity, &want, err);
 	vm_key_free(&key);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/host.h"
+#include "agent/smbios.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/file.h"
@@ -14,9 +15,6 @@
 #include "common/pbtext.h"
 
 #define NAME           "gdrfleet.guest"
-#define OEM_PREFIX     "io.systemd.credential.binary:" NAME "="
-#define OEM_STRINGS    "/sys/firmware/dmi/entries/11-*/raw"
-#define OEM_TYPE       11 /* System Management BIOS specification, 7.12 */
 #define CREDENTIAL_MAX 4096
 
 static void
@@ -63,60 +61,18 @@ parse(const char *where, const char *text, size_t len, Gdr__GuestCredential **ou
 	return 0;
 }
 
-/* --- SMBIOS ------------------------------------------------------------------------------------------------- */
-
-static char *
-decoded(const char *base64)
-{
-	size_t room = strlen(base64) / 4 * 3 + 4;
-	auto_free char *text = xcalloc(room, 1);
-	size_t len = 0;
-
-	if (sodium_base642bin((uint8_t *)text, room - 1, base64, strlen(base64), NULL, &len, NULL,
-			      sodium_base64_VARIANT_ORIGINAL) != 0)
-		return NULL;
-	return steal(&text);
-}
-
-/* Type, length of the formatted part, handle, number of strings; then the strings, each ended by NUL. */
-char *
-credential_in_smbios(const char *raw, size_t len)
-{
-	size_t at = len > 1 ? (uint8_t)raw[1] : 0;
-
-	if (len < 5 || (uint8_t)raw[0] != OEM_TYPE || at < 5)
-		return NULL;
-	while (at < len && raw[at] != '\0') {
-		auto_wipe char *text = xasprintf("%.*s", (int)(len - at), raw + at);
-		size_t prefix = strlen(OEM_PREFIX);
-
-		if (strncmp(text, OEM_PREFIX, prefix) == 0)
-			return decoded(text + prefix);
-		at += strlen(text) + 1;
-	}
-	return NULL;
-}
-
 static int
 from_smbios(struct host *host, Gdr__GuestCredential **out, struct err *err)
 {
-	auto_strv char **entries = host_glob(host, OEM_STRINGS);
+	auto_wipe char *text = NULL;
+	size_t len = 0;
+	int rc = smbios_read(host, NAME, &text, &len, err);
 
-	for (char **entry = entries; *entry; entry++) {
-		auto_free char *raw = NULL;
-		size_t len = 0;
-		int rc = host_read(host, *entry, &raw, &len, err);
-
-		if (rc < 0)
-			return rc;
-		auto_wipe char *text = credential_in_smbios(raw, len);
-		sodium_memzero(raw, len);
-		if (text)
-			return parse(*entry, text, strlen(text), out, err);
-	}
-	return err_set(err, -ENOENT,
-		       "this VM's definition holds no credential for it: its host's layer vm puts it there; "
-		       "or name a file: gdr-guest join FILE");
+	if (rc == -ENOENT)
+		return err_set(err, -ENOENT,
+			       "this VM's definition holds no credential for it: its host's layer vm puts it there; "
+			       "or name a file: gdr-guest join FILE");
+	return rc < 0 ? rc : parse("the VM's definition", text, len, out, err);
 }
 
 static int
@@ -148,10 +104,7 @@ credential_to_smbios(const Gdr__GuestCredential *credential)
 	auto_buf struct buf text = { 0 };
 
 	pbtext_print(&credential->base, NULL, PBTEXT_YAML, &text);
-	size_t size = sodium_base64_encoded_len(text.len, sodium_base64_VARIANT_ORIGINAL);
-	auto_wipe char *base64 = xcalloc(size, 1);
-	(void)sodium_bin2base64(base64, size, (const unsigned char *)text.text, text.len,
-				sodium_base64_VARIANT_ORIGINAL);
+	char *out = smbios_credential(NAME, text.text, text.len);
 	sodium_memzero(text.text, text.len);
-	return xasprintf(OEM_PREFIX "%s", base64);
+	return out;
 }

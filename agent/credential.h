@@ -4,8 +4,6 @@
  *
  * Read by `gdr-guest join` alone, as root: SMBIOS tables are nobody else's to read. */
 
-#include <stddef.h>
-
 #include "proto/wire.pb-c.h"
 
 struct err;
@@ -15,9 +13,6 @@ struct host;
  * keys are valid and belong together.  The caller frees '*out' with credential_free(), which wipes it. */
 int credential_read(struct host *host, const char *file, Gdr__GuestCredential **out, struct err *err);
 void credential_free(Gdr__GuestCredential *credential);
-
-/* The credential among the OEM strings of one SMBIOS structure, or NULL; the caller frees. */
-char *credential_in_smbios(const char *raw, size_t len);
 
 /* The other way: the OEM string that a host puts into a VM's definition.  The caller wipes and frees it. */
 char *credential_to_smbios(const Gdr__GuestCredential *credential);

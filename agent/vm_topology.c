@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "agent/inventory.h"
+#include "agent/smbios.h"
 #include "agent/vm_plan.h"
 #include "common/buf.h"
 #include "common/mem.h"
@@ -171,4 +172,18 @@ vm_topology_make(const struct vm_plan *plan, const Gdr__Inventory *inventory)
 				add_group(cpu, plan, g, inventory);
 	}
 	return root;
+}
+
+char *
+vm_topology_to_smbios(const struct vm_plan *plan, const Gdr__Inventory *inventory)
+{
+	auto_free char *why = NULL;
+	auto_buf struct buf text = { 0 };
+
+	if (vm_topology_need(plan, &why) == VM_TOPOLOGY_NONE)
+		return NULL;
+	struct nccltopo_node *root = vm_topology_make(plan, inventory);
+	nccltopo_write(root, &text);
+	nccltopo_free(root);
+	return smbios_credential(VM_TOPOLOGY_CREDENTIAL, text.text, text.len);
 }

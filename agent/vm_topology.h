@@ -27,3 +27,8 @@ enum vm_topology_need vm_topology_need(const struct vm_plan *plan, char **why);
 /* The file: each group a virtual bridge with the link of the host's real one, each GPU and NIC below it at its
  * predicted address.  Names of nets are the guest's to fill in.  The caller frees with nccltopo_free(). */
 struct nccltopo_node *vm_topology_make(const struct vm_plan *plan, const Gdr__Inventory *inventory);
+
+/* The same for the guest alone, in its definition: the credential VM_TOPOLOGY_CREDENTIAL of agent/smbios.h.  NULL: NCCL
+ * needs no file there.  The caller frees. */
+#define VM_TOPOLOGY_CREDENTIAL "gdrfleet.nccl-topology"
+char *vm_topology_to_smbios(const struct vm_plan *plan, const Gdr__Inventory *inventory);

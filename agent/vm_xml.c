@@ -201,6 +201,19 @@ add_cpu(xmlNode *domain, const struct vm_plan *plan)
 /* --- firmware and clocks ----------------------------------------------------------------------------- */
 
 static void
+add_oem_strings(xmlNode *domain, xmlNode *os, const struct vm_identity *identity)
+{
+	vm_xml_attr(vm_xml_add(os, "smbios"), "mode", "sysinfo");
+	xmlNode *info = vm_xml_add(domain, "sysinfo");
+	vm_xml_attr(info, "type", "smbios");
+	xmlNode *strings = vm_xml_add(info, "oemStrings");
+	if (identity->credential)
+		(void)vm_xml_text(strings, "entry", identity->credential);
+	if (identity->topology)
+		(void)vm_xml_text(strings, "entry", identity->topology);
+}
+
+static void
 add_os(xmlNode *domain, const struct vm_plan *plan, const struct vm_identity *identity)
 {
 	xmlNode *os = vm_xml_add(domain, "os");
@@ -216,12 +229,8 @@ add_os(xmlNode *domain, const struct vm_plan *plan, const struct vm_identity *id
 	vm_xml_attr(type, "arch", "x86_64");
 	vm_xml_attr(type, "machine", plan->q35 ? "q35" : "pc");
 	vm_xml_attr(vm_xml_add(os, "boot"), "dev", "hd");
-	if (!identity->credential)
-		return;
-	vm_xml_attr(vm_xml_add(os, "smbios"), "mode", "sysinfo");
-	xmlNode *info = vm_xml_add(domain, "sysinfo");
-	vm_xml_attr(info, "type", "smbios");
-	(void)vm_xml_text(vm_xml_add(info, "oemStrings"), "entry", identity->credential);
+	if (identity->credential || identity->topology)
+		add_oem_strings(domain, os, identity);
 }
 
 static void

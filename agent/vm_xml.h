@@ -11,7 +11,8 @@ struct vm_plan;
 
 struct vm_identity {
 	const char *uuid;       /* NULL: libvirt's choice, of a domain that is not defined yet. */
-	const char *credential; /* NULL, or an SMBIOS OEM string for the guest, as it is. */
+	const char *credential; /* NULL, or an SMBIOS OEM string for the guest, as it is: */
+	const char *topology;   /* who it is, and what NCCL shall know of it. */
 };
 
 /* '*out' is the caller's.  Every device bears an alias: "ua-" and what it is, with a hostdev's "ua-0000-48-00-0" its

@@ -10,8 +10,24 @@
 #include "controller/fleet_query.h"
 #include "controller/vmpair.h"
 
+/* Its agent's layer nccl keeps the file: the host's template, completed. */
+static bool
+has_file(const struct node *guest)
+{
+	const Gdr__Report *report = guest ? guest->report : NULL;
+
+	for (size_t i = 0; report && i < report->n_layers; i++) {
+		const Gdr__LayerReport *layer = report->layers[i];
+
+		for (size_t j = 0; layer->name && strcmp(layer->name, "nccl") == 0 && j < layer->n_items; j++)
+			if (layer->items[j]->key && strcmp(layer->items[j]->key, "topology") == 0)
+				return layer->items[j]->fix == GDR__FIX__FIX_NONE;
+	}
+	return false;
+}
+
 static void
-add_pairs(Gdr__VmView *view, const Gdr__Vm *vm, const Gdr__Inventory *inventory)
+add_pairs(Gdr__VmView *view, const Gdr__Vm *vm, const Gdr__Inventory *inventory, bool file)
 {
 	size_t n;
 	auto_free struct vmpair *pairs = vmpair_list(vm, inventory, &n);
@@ -26,7 +42,9 @@ add_pairs(Gdr__VmView *view, const Gdr__Vm *vm, const Gdr__Inventory *inventory)
 		if (pairs[i].known)
 			pair->host = xstrdup(nccltopo_distance_name(pairs[i].host));
 		pair->guest = xstrdup(nccltopo_distance_name(pairs[i].guest));
-		pair->why = vmpair_why(&pairs[i]);
+		if (file)
+			pair->file = xstrdup(nccltopo_distance_name(pairs[i].file));
+		pair->why = vmpair_why(&pairs[i], file);
 		view->pairs[view->n_pairs++] = pair;
 	}
 }
@@ -45,7 +63,7 @@ view_of(const struct fleet *fleet, const struct node *node, const Gdr__Vm *vm, b
 	if (guest)
 		view->guest = guest->state;
 	if (detail)
-		add_pairs(view, vm, node->report->inventory);
+		add_pairs(view, vm, node->report->inventory, has_file(guest));
 	return view;
 }
 

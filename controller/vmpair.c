@@ -133,6 +133,7 @@ make_pair(const Gdr__Vm *vm, const struct place *places, size_t gpu, size_t nic)
 	if (pair.known)
 		pair.host = nccltopo_climb(places[gpu].path, places[gpu].numa, places[nic].path, places[nic].numa);
 	pair.guest = in_guest(vm, &pair);
+	pair.file = same_group(&pair) ? NCCLTOPO_PIX : pair.guest;
 	return pair;
 }
 
@@ -159,7 +160,7 @@ vmpair_list(const Gdr__Vm *vm, const Gdr__Inventory *inventory, size_t *n)
 }
 
 char *
-vmpair_why(const struct vmpair *pair)
+vmpair_why(const struct vmpair *pair, bool has_file)
 {
 	bool near_on_host = pair->host <= NCCLTOPO_PXB;
 	bool near_in_guest = pair->guest <= NCCLTOPO_PXB;
@@ -172,7 +173,8 @@ vmpair_why(const struct vmpair *pair)
 	if (pair->host >= pair->guest)
 		return NULL;
 	if (same_group(pair))
-		return xstrdup("i440fx has no switches: NCCL needs the topology file");
+		return xasprintf("i440fx has no switches: lost without the topology file, %s with it%s",
+				 nccltopo_distance_name(pair->file), has_file ? "" : "; the guest does not have it");
 	if (pair->gpu->cell != pair->nic->cell)
 		return xasprintf("the definition puts them into different cells, %u and %u", pair->gpu->cell,
 				 pair->nic->cell);

@@ -17,11 +17,11 @@
 #include "agent/layer.h"
 #include "agent/layers/nccl_env.h"
 #include "agent/layers/nccl_topology.h"
-#include "agent/nccl_facts.h"
 #include "agent/ncclconf.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"
+#include "common/nccltopo.h"
 
 #define CONF           "/etc/nccl.conf"
 #define CONF_BEFORE    CONF ".before-gdrfleet"
@@ -220,46 +220,42 @@ tmpfiles_text(const char *path)
 			 run);
 }
 
-/* What NCCL would make of the text; the first error in '*why' (the caller frees). */
-static size_t
-lint(const struct machine *machine, const char *text, char **why)
+/* Where its links and groups come from: what else than the definition's template is a guess, and no fault. */
+static void
+report_source(const struct nccl_topology *topology, struct report *out)
 {
-	struct nccl_facts *facts = nccl_facts_read(machine->host, machine->inventory);
-	struct nccltopo_findings findings;
-	size_t errors;
+	report_add(out, "topology/from", topology->why ? "definition" : topology->from, topology->from, FIX_NONE,
+		   topology->why ? "%s: the links' speeds are those that the guest sees" : NULL, topology->why);
+}
 
-	nccltopo_lint(text, strlen(text), nccl_facts_get(facts), &findings);
-	errors = findings.errors;
-	for (size_t i = 0; i < findings.n && !*why; i++)
-		if (findings.list[i].rule->severity == NCCLTOPO_ERROR)
-			*why = xasprintf("%s: %s; %s", findings.list[i].rule->id, findings.list[i].text,
-					 findings.list[i].rule->remedy);
-	nccltopo_findings_free(&findings);
-	nccl_facts_free(facts);
-	return errors;
+static void
+report_made(const struct machine *machine, const Gdr__NcclSpec *spec, const struct nccl_topology *topology,
+	    struct report *out)
+{
+	if (topology->wrong)
+		report_add(out, "topology", "without errors", "errors", FIX_MANUAL, "%s", topology->wrong);
+	else
+		report_file(machine->host, "topology", spec->topology, topology->text.text, out);
+	report_source(topology, out);
+	if (!lost_in_boot(spec->topology))
+		return;
+	auto_free char *line = tmpfiles_text(spec->topology);
+	report_file(machine->host, "topology/kept", TOPOLOGY_KEPT, topology->text.text, out);
+	report_file(machine->host, "topology/boot", TMPFILES, line, out);
 }
 
 static void
 report_topology(const struct machine *machine, const Gdr__NcclSpec *spec, const struct nccl_env *env,
 		struct report *out)
 {
-	auto_buf struct buf want = { 0 };
-	auto_free char *why = NULL;
+	struct nccl_topology topology;
 	struct err err = { 0 };
 
-	if (nccl_topology_print(machine, spec, &env->ports, &want, &err) < 0) {
+	if (nccl_topology_make(machine, spec, &env->ports, &topology, &err) < 0)
 		report_add(out, "topology", "as this machine is", "unknown", FIX_MANUAL, "%s", err.msg);
-		return;
-	}
-	if (lint(machine, want.text, &why))
-		report_add(out, "topology", "without errors", "errors", FIX_MANUAL, "%s", why);
 	else
-		report_file(machine->host, "topology", spec->topology, want.text, out);
-	if (!lost_in_boot(spec->topology))
-		return;
-	auto_free char *line = tmpfiles_text(spec->topology);
-	report_file(machine->host, "topology/kept", TOPOLOGY_KEPT, want.text, out);
-	report_file(machine->host, "topology/boot", TMPFILES, line, out);
+		report_made(machine, spec, &topology, out);
+	nccl_topology_free(&topology);
 }
 
 /* --- GPU Direct ----------------------------------------------------------------------------------------------------- */
@@ -365,10 +361,13 @@ static int
 write_topology(const struct machine *machine, const Gdr__NcclSpec *spec, const struct nccl_env *env, const char *path,
 	       struct err *err)
 {
-	auto_buf struct buf text = { 0 };
-	int rc = nccl_topology_print(machine, spec, &env->ports, &text, err);
+	struct nccl_topology topology;
+	int rc = nccl_topology_make(machine, spec, &env->ports, &topology, err);
 
-	return rc < 0 ? rc : host_replace(machine->host, path, text.text, 0644, err);
+	if (rc == 0)
+		rc = host_replace(machine->host, path, topology.text.text, 0644, err);
+	nccl_topology_free(&topology);
+	return rc;
 }
 
 static int

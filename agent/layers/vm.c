@@ -23,6 +23,7 @@
 #include "agent/settings.h"
 #include "agent/virt.h"
 #include "agent/vm_plan.h"
+#include "agent/vm_topology.h"
 #include "agent/vm_xml.h"
 #include "common/err.h"
 #include "common/mem.h"
@@ -197,9 +198,11 @@ report_key(struct subject *vm)
 static int
 write_wanted(const struct subject *vm, char **out, struct err *err)
 {
+	auto_free char *topology = vm_topology_to_smbios(vm->plan, vm->world->machine->inventory);
 	struct vm_identity identity = {
 		.uuid = vm->domain ? vm->domain->uuid : NULL,
 		.credential = vm->key.credential,
+		.topology = topology,
 	};
 
 	return vm_xml_write(vm->plan, &identity, out, err);

@@ -22,6 +22,7 @@ struct vm_differences {
 	size_t n;
 };
 
-/* 'running': 'have' is that of a running domain, where libvirt has put the host's own CPU model for host-model. */
+/* 'running': 'have' is that of a running domain, where libvirt has put the host's own CPU model for host-model; another
+ * NCCL template there is no difference, for it waits for the next start without harm. */
 int vm_compare(const char *want, const char *have, bool running, struct vm_differences *out, struct err *err);
 void vm_differences_free(struct vm_differences *differences);

@@ -197,7 +197,20 @@ CELL_TEXT(pair_gpu, Gdr__VmPair, gpu)
 CELL_TEXT(pair_nic, Gdr__VmPair, nic)
 CELL_TEXT(pair_host, Gdr__VmPair, host)
 CELL_TEXT(pair_guest, Gdr__VmPair, guest)
+CELL_TEXT(pair_file, Gdr__VmPair, file)
 CELL_TEXT(pair_why, Gdr__VmPair, why)
+
+/* Up to here NCCL uses GPU Direct RDMA. */
+static bool
+is_near(const char *distance)
+{
+	static const char *const near[] = { "LOC", "PIX", "PXB" };
+
+	for (size_t i = 0; distance && i < sizeof(near) / sizeof(near[0]); i++)
+		if (strcmp(distance, near[i]) == 0)
+			return true;
+	return false;
+}
 
 static enum text_colour
 pair_colour(const void *message)
@@ -207,24 +220,29 @@ pair_colour(const void *message)
 	return pair->why ? TEXT_YELLOW : TEXT_GREEN;
 }
 
+static enum text_colour
+file_colour(const void *message)
+{
+	const Gdr__VmPair *pair = message;
+
+	return is_near(pair->host) && !is_near(pair->file) ? TEXT_YELLOW : TEXT_GREEN;
+}
+
 static const struct column pair_columns[] = {
-	{ "GPU", pair_gpu, NULL, false, false },   { "NIC", pair_nic, NULL, false, false },
-	{ "HOST", pair_host, NULL, false, false }, { "GUEST", pair_guest, pair_colour, false, false },
-	{ "WHY", pair_why, NULL, false, false },   { 0 },
+	{ "GPU", pair_gpu, NULL, false, false },
+	{ "NIC", pair_nic, NULL, false, false },
+	{ "HOST", pair_host, NULL, false, false },
+	{ "GUEST", pair_guest, pair_colour, false, false },
+	{ "FILE", pair_file, file_colour, false, false },
+	{ "WHY", pair_why, NULL, false, false },
+	{ 0 },
 };
 
 /* GPU Direct RDMA between the two, on the host or in the guest, or something to say of them. */
 static bool
 is_of_interest(const Gdr__VmPair *pair)
 {
-	static const char *const near[] = { "LOC", "PIX", "PXB" };
-	const char *host = pair->host ? pair->host : "";
-	const char *guest = pair->guest ? pair->guest : "";
-
-	for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++)
-		if (strcmp(host, near[i]) == 0 || strcmp(guest, near[i]) == 0)
-			return true;
-	return pair->why != NULL;
+	return is_near(pair->host) || is_near(pair->guest) || is_near(pair->file) || pair->why;
 }
 
 static void
@@ -237,7 +255,9 @@ show_pairs(const struct ctl *ctl, const Gdr__VmView *view, struct buf *out)
 		if (is_of_interest(view->pairs[i]))
 			shown[n++] = view->pairs[i];
 	if (view->n_pairs > 0)
-		buf_puts(out, "\nDistance, as NCCL counts it from sysfs (up to PXB: GPU Direct RDMA)\n");
+		buf_puts(out,
+			 "\nDistance, as NCCL counts it (up to PXB: GPU Direct RDMA): from sysfs, and from the guest's "
+			 "topology file\n");
 	if (n > 0)
 		output_table(ctl, pair_columns, shown, n, "  ", NULL, out);
 	if (n < view->n_pairs)
@@ -307,7 +327,8 @@ const struct command command_vm_show = {
 	.name = "vm show",
 	.args = "NODE/VM",
 	.help = "where a VM's devices are, on the host and in the guest, and how far GPUs and NICs are apart",
-	.more = "A pair that is near on the host and far in the guest has lost GPU Direct RDMA; WHY says where.",
+	.more = "A pair that is near on the host and far in the guest has lost GPU Direct RDMA, unless FILE, the guest's "
+		"topology file, says so; WHY says where.",
 	.examples = "  gdrctl vm show gpu-r7-u12/gpu-r7-u12-gpu0",
 	.values = "@vms",
 	.min = 1,

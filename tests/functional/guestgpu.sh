@@ -40,6 +40,7 @@ within 20 node_is h1 ready
 [ "$(cat "$G/run/gdrfleet/ready")" = ready ] || broken 'the ready file does not say so'
 grep -q '^NCCL_SOCKET_IFNAME==eth0$' "$G/etc/nccl.conf" || broken 'no bootstrap interface'
 [ "$(grep -c '<net name="mlx5_' "$G/var/run/nvidia-topologyd/virtualTopology.xml")" = 8 ] || broken 'the topology file lacks NICs'
+grep -qE 'topology/from +ok +definition +definition' <(guest check) || broken "it is not made from the host's template"
 awk '$2 != 1 || $3 != 1410 { exit 1 }' "$G/.sim/gpus" || broken 'the GPUs are not as wanted'
 expect 0 guest check
 says 'readiness +verdict +ok +ready +ready'
@@ -62,3 +63,14 @@ cat "$WORK/gid" >"$G/sys/class/infiniband/mlx5_1/ports/1/gids/1"
 within 20 node_is h1 ready
 echo '<system version="1"/>' >"$G/var/run/nvidia-topologyd/virtualTopology.xml"
 within 20 grep -q mlx5_1 "$G/var/run/nvidia-topologyd/virtualTopology.xml"
+
+note 'its host tells how far apart the devices are with it, and it does without a template that is of another VM'
+expect 0 ctl vm show h1/h1-gpu0
+[ "$(grep -cE '^  0000:.* PIX +PIX +PIX +-$' <<<"$OUT")" -eq 16 ] || broken 'not every GPU has its two NICs near'
+oem=$G/sys/firmware/dmi/entries/11-0/raw
+template=$(tr '\0' '\n' <"$oem" | sed -n 's/^.*gdrfleet\.nccl-topology=//p')
+other=$(base64 -d <<<"$template" | sed 's/numaid="1"/numaid="7"/' | base64 -w0)
+sed -i "s|$template|$other|" "$oem"
+run guest check
+says 'topology/from +ok +definition +own PCI tree'
+says ' is on another NUMA node: '

@@ -65,20 +65,25 @@ find_vm(const Gdr__Report *report, const char *name)
 
 /* --- identity ---------------------------------------------------------------------------------------------- */
 
-/* SMBIOS type 11 with one string, as QEMU makes it of the definition's <entry>. */
+/* SMBIOS type 11, as QEMU makes it of the definition's <entry> elements. */
 static void
 write_oem_strings(struct tree *tree, const char *xml)
 {
-	const char *entry = strstr(xml, "<entry>");
-	const char *end = entry ? strstr(entry, "</entry>") : NULL;
+	static const char start[] = "<entry>";
+	auto_buf struct buf strings = { 0 };
 	auto_buf struct buf raw = { 0 };
+	unsigned char n = 0;
 
-	if (!end)
+	for (const char *entry = strstr(xml, start); entry; entry = strstr(entry, start), n++) {
+		entry += strlen(start);
+		buf_add(&strings, entry, strcspn(entry, "<"));
+		buf_add(&strings, "\0", 1);
+	}
+	if (n == 0)
 		return;
-	entry += strlen("<entry>");
-	buf_add(&raw, (const char[]){ 11, 5, 0, 1, 1 }, 5);
-	buf_add(&raw, entry, (size_t)(end - entry));
-	buf_add(&raw, "\0", 2);
+	buf_add(&raw, (const unsigned char[]){ 11, 5, 0, 1, n }, 5);
+	buf_add(&raw, strings.text, strings.len);
+	buf_add(&raw, "\0", 1);
 	tree_write(tree, "sys/firmware/dmi/entries/11-0/raw", raw.text, raw.len);
 }
 

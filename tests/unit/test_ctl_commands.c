@@ -487,7 +487,7 @@ vms_and_how_far_their_devices_are_apart(void **state)
 	assert_int_equal(world_run(&world, "vm list -o name"), 0);
 	assert_string_equal(world.out, "vm/n1/n1-gpu0\n");
 	world.answers[0] = OK VM
-		"  pairs:\n  - {gpu: '0000:48:00.0', nic: '0000:3f:00.2', host: PIX, guest: PHB, why: i440fx}\n"
+		"  pairs:\n  - {gpu: '0000:48:00.0', nic: '0000:3f:00.2', host: PIX, guest: PHB, file: PIX, why: i440fx}\n"
 		"  - {gpu: '0000:48:00.0', nic: '0000:93:00.2', host: SYS, guest: SYS}\n";
 	world.next = 0;
 	assert_int_equal(world_run(&world, "vm show vm/n1/n1-gpu0"), 0);

@@ -13,6 +13,7 @@
 #include "agent/ib.h"
 #include "agent/layers/nccl_env.h"
 #include "agent/ncclconf.h"
+#include "agent/smbios.h"
 #include "common/buf.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
@@ -327,6 +328,108 @@ a_template_is_completed(void **state)
 	expect_item("topology", FIX_MANUAL, "errors");
 }
 
+/* As QEMU makes it of the definition's <entry>, behind somebody else's. */
+static void
+offer(const char *template)
+{
+	auto_free char *entry = smbios_credential("gdrfleet.nccl-topology", template, strlen(template));
+	auto_buf struct buf raw = { 0 };
+
+	buf_add(&raw, (const char[]){ 11, 5, 0, 1, 2 }, 5);
+	buf_add(&raw, "vendor=somebody", sizeof("vendor=somebody"));
+	buf_add(&raw, entry, strlen(entry) + 1);
+	buf_add(&raw, "", 1);
+	put_bytes("/sys/firmware/dmi/entries/11-0/raw", raw.text, raw.len);
+}
+
+/* A bridge with a VF and a GPU behind it on each of two nodes, of PCI Express 5.0. */
+static char *
+template_of(const char *vf0, const char *gpu0, const char *vf1, const char *gpu1)
+{
+	const char *devices[2][2] = { { vf0, gpu0 }, { vf1, gpu1 } };
+	struct buf out = { 0 };
+
+	buf_puts(&out, "<system version=\"1\">\n");
+	for (unsigned cell = 0; cell < 2; cell++) {
+		buf_printf(&out,
+			   "<cpu numaid=\"%u\" affinity=\"%s\">\n<pci busid=\"ffff:ff:0%u.0\" class=\"0x060400\" "
+			   "link_speed=\"32 GT/s\" link_width=\"16\">\n",
+			   cell, cell ? "c" : "3", cell);
+		for (unsigned i = 0; i < 2 && devices[cell][i]; i++)
+			buf_printf(&out, "<pci busid=\"%s\" class=\"0x0%u0%u00\"/>\n", devices[cell][i], i + 2, i * 2);
+		buf_puts(&out, "</pci>\n</cpu>\n");
+	}
+	buf_puts(&out, "</system>\n");
+	return buf_steal(&out);
+}
+
+static void
+the_hosts_template_is_taken(void **state)
+{
+	auto_free char *template = template_of(VF0, GPU0, VF1, GPU1);
+
+	(void)state;
+	want("{topology: /etc/topo.xml}");
+	offer(template);
+	converge_all();
+	expect_item("topology", FIX_NONE, "as written");
+	expect_item("topology/from", FIX_NONE, "definition");
+	auto_free char *text = got("/etc/topo.xml");
+	assert_non_null(strstr(text, "<net name=\"mlx5_1\"/>"));
+	assert_non_null(strstr(text, "link_speed=\"32 GT/s\""));
+}
+
+static void
+a_template_of_another_vm_is_not(void **state)
+{
+	const struct {
+		const char *devices[4];
+		const char *why;
+	} cases[] = {
+		{ { VF0, "0000:ba:00.0", VF1, GPU1 }, "0000:ba:00.0 is not here" },
+		{ { GPU0, VF0, VF1, GPU1 }, GPU0 " is not here" },
+		{ { VF1, GPU1, VF0, GPU0 }, VF1 " is on another NUMA node" },
+		{ { VF0, GPU0, VF1, NULL }, "it does not have " GPU1 },
+		{ { "0000:B7:00.0", GPU0, VF1, GPU1 }, "0000:B7:00.0 is not here" },
+	};
+
+	(void)state;
+	want("{topology: /etc/topo.xml}");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *const *devices = cases[i].devices;
+		auto_free char *template = template_of(devices[0], devices[1], devices[2], devices[3]);
+		offer(template);
+		converge_all();
+		expect_item("topology", FIX_NONE, "as written");
+		expect_item("topology/from", FIX_NONE, "own PCI tree");
+		expect_why("topology/from", cases[i].why);
+		assert_file("/etc/topo.xml", expected);
+	}
+	offer("<?xml version=\"1.0\"?>\n<system/>\n");
+	look_well(&layer_nccl);
+	expect_why("topology/from", "the definition's template:1:1: ");
+}
+
+/* Both on one node, and in the template behind a bridge each. */
+static void
+a_template_with_other_switches_is_not(void **state)
+{
+	static const char split[] =
+		"<system version=\"1\">\n<cpu numaid=\"0\" affinity=\"3\">\n"
+		"<pci busid=\"" VF0 "\" class=\"0x020000\"/>\n"
+		"<pci busid=\"ffff:ff:00.0\" class=\"0x060400\" link_speed=\"32 GT/s\" link_width=\"16\">\n"
+		"<pci busid=\"" GPU0 "\" class=\"0x030200\"/>\n</pci>\n</cpu>\n"
+		"<cpu numaid=\"1\" affinity=\"c\">\n<pci busid=\"" VF1 "\" class=\"0x020000\"/>\n"
+		"<pci busid=\"" GPU1 "\" class=\"0x030200\"/>\n</cpu>\n</system>\n";
+
+	(void)state;
+	want("{topology: /etc/topo.xml}");
+	offer(split);
+	look_well(&layer_nccl);
+	expect_item("topology/from", FIX_NONE, "own PCI tree");
+	expect_why("topology/from", VF0 " and " GPU0 " are behind one switch here");
+}
+
 static void
 locked_memory(void **state)
 {
@@ -398,6 +501,9 @@ main(void)
 		TEST(version_gates),
 		TEST(the_topology_file),
 		TEST(a_template_is_completed),
+		TEST(the_hosts_template_is_taken),
+		TEST(a_template_of_another_vm_is_not),
+		TEST(a_template_with_other_switches_is_not),
 		TEST(locked_memory),
 		TEST(the_way_to_gpu_memory),
 		TEST(env_for_a_job),

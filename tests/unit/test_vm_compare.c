@@ -181,6 +181,28 @@ a_secret_is_not_told(void **state)
 	assert_string_equal(found.list[0].have, "absent");
 }
 
+#define STRINGS(entries) DOMAIN("<sysinfo type='smbios'><oemStrings>" entries "</oemStrings></sysinfo>")
+#define OEM(name, value) "<entry>io.systemd.credential.binary:gdrfleet." name "=" value "</entry>"
+
+static void
+a_template_waits_for_the_next_start(void **state)
+{
+	(void)state;
+	compare(STRINGS(OEM("guest", "YQ==") OEM("nccl-topology", "Yg==")),
+		STRINGS(OEM("nccl-topology", "Yg==") OEM("guest", "YQ==")));
+	assert_int_equal(found.n, 0);
+	compare(STRINGS(OEM("guest", "YQ==") OEM("nccl-topology", "Yg==")), STRINGS(OEM("guest", "YQ==")));
+	assert_int_equal(found.n, 1);
+	assert_string_equal(found.list[0].path,
+			    "sysinfo/oemStrings/entry[io.systemd.credential.binary:gdrfleet.nccl-topology]");
+	compare_as(STRINGS(OEM("guest", "YQ==") OEM("nccl-topology", "Yg==")), STRINGS(OEM("guest", "YQ==")), true);
+	assert_int_equal(found.n, 0);
+	compare_as(STRINGS(OEM("guest", "YQ==")), STRINGS(OEM("guest", "YQ==") OEM("nccl-topology", "Yg==")), true);
+	assert_int_equal(found.n, 0);
+	compare_as(STRINGS(OEM("guest", "YQ==")), STRINGS(OEM("guest", "Yw==") OEM("nccl-topology", "Yg==")), true);
+	assert_int_equal(found.n, 1);
+}
+
 static void
 what_is_no_definition_is_refused(void **state)
 {
@@ -208,6 +230,7 @@ main(void)
 		cmocka_unit_test_teardown(devices_are_known_by_their_address_on_the_host, teardown),
 		cmocka_unit_test_teardown(a_running_domain_has_another_cpu_model, teardown),
 		cmocka_unit_test_teardown(a_secret_is_not_told, teardown),
+		cmocka_unit_test_teardown(a_template_waits_for_the_next_start, teardown),
 		cmocka_unit_test_teardown(what_is_no_definition_is_refused, teardown),
 	};
 

@@ -356,7 +356,8 @@ static void
 who_it_is(void **state)
 {
 	const struct vm_identity identity = { .uuid = "5f4e7a5c-8a86-4b4c-9d9e-0b2f5e5a7b11",
-					      .credential = "io.systemd.credential.binary:a=PT0&" };
+					      .credential = "io.systemd.credential.binary:a=PT0&",
+					      .topology = "io.systemd.credential.binary:b=Yg==" };
 
 	(void)state;
 	auto_free char *xml = define_as(host_vela(), &identity);
@@ -364,6 +365,7 @@ who_it_is(void **state)
 	expect(doc, "string(/domain/uuid)", identity.uuid);
 	expect(doc, "string(/domain/name)", "sim1-gpu0");
 	expect(doc, "string(/domain/sysinfo[@type = 'smbios']/oemStrings/entry)", identity.credential);
+	expect(doc, "string(//oemStrings/entry[2])", identity.topology);
 	expect(doc, "string(/domain/os/smbios/@mode)", "sysinfo");
 	expect(doc, "namespace-uri(/domain/metadata/*)", VM_XML_NAMESPACE);
 	expect(doc, "string(//controller[@type = 'usb']/@model)", "none");

@@ -46,6 +46,8 @@ parsed(const ProtobufCMessageDescriptor *type, const char *text)
 	return message;
 }
 
+static bool file; /* The guest has one. */
+
 /* "48-3f PIX/PIX WHY" a line; '-' for a distance that is not known. */
 static void
 assert_pairs(const char *vm_text, bool with_host, const char *want)
@@ -57,7 +59,7 @@ assert_pairs(const char *vm_text, bool with_host, const char *want)
 	auto_free struct vmpair *pairs = vmpair_list(vm, with_host ? inventory : NULL, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		auto_free char *why = vmpair_why(&pairs[i]);
+		auto_free char *why = vmpair_why(&pairs[i], file);
 
 		buf_printf(&out, "%.2s-%.2s %s/%s%s%s\n", pairs[i].gpu->host + 5, pairs[i].nic->host + 5,
 			   pairs[i].known ? nccltopo_distance_name(pairs[i].host) : "-",
@@ -81,8 +83,14 @@ static void
 what_was_lost_says_where(void **state)
 {
 	(void)state;
+	assert_pairs(
+		"machine: i440fx\ndevices:\n" GPU48("0", "a") VF3F("0", "a"), true,
+		"48-3f PIX/PHB i440fx has no switches: lost without the topology file, PIX with it; the guest does "
+		"not have it\n");
+	file = true;
 	assert_pairs("machine: i440fx\ndevices:\n" GPU48("0", "a") VF3F("0", "a"), true,
-		     "48-3f PIX/PHB i440fx has no switches: NCCL needs the topology file\n");
+		     "48-3f PIX/PHB i440fx has no switches: lost without the topology file, PIX with it\n");
+	file = false;
 	assert_pairs("machine: q35\ndevices:\n" GPU48("0", "a") VF3F("0", "b"), true,
 		     "48-3f PIX/PHB the definition puts them below different switches, a and b\n");
 	assert_pairs("machine: q35\ndevices:\n" GPU48("0", "a") VF3F("1", "''"), true,
