@@ -103,6 +103,8 @@ Gdr__NodeState fleet_state(const struct fleet *fleet, const struct node *node, u
 bool fleet_report_is_current(const struct node *node);
 /* "reboot 1 of 2: ", as far as its host can see; "": it sees none, or it is an operator's. The caller frees. */
 char *fleet_reboot_count(const struct node *node);
+/* It was granted a reboot and is not back in time. */
+bool fleet_reboot_is_late(const struct fleet *fleet, const struct node *node, uint64_t now_ms);
 /* Keeps state and since_ms, and notes what an operator would want to find in the events. */
 void fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms);
 
@@ -112,6 +114,11 @@ void fleet_refresh(struct fleet *fleet, struct node *node, uint64_t now_ms);
 void fleet_date_report(Gdr__Report *news, Gdr__Report *before, uint64_t now_ms);
 /* Of what the agent sent: of 'packed', which is 'report', but for the times that are ours. */
 void fleet_report_digest(Gdr__Report *report, const uint8_t *packed, size_t len, uint8_t digest[PB_DIGEST_LEN]);
+
+/* --- fleet_grant.c ------------------------------------------------------------------------------------- */
+
+/* Once a second: who may reboot now, and who no longer needs to. */
+void fleet_grant_reboots(struct fleet *fleet, uint64_t now_ms);
 
 /* --- fleet_query.c ------------------------------------------------------------------------------------- */
 

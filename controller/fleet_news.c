@@ -1,4 +1,4 @@
-/* fleet_news.c - what agents say, and what follows from it by itself: lost nodes, reboots, grants. */
+/* fleet_news.c - what agents say, and what follows from it by itself: lost nodes, reboots. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +9,6 @@
 #include "common/rules.h"
 #include "controller/fleet_guest.h"
 #include "controller/fleet_impl.h"
-#include "controller/grant.h"
 #include "controller/keyring.h"
 #include "controller/store.h"
 
@@ -300,125 +299,6 @@ fleet_accept(struct fleet *fleet, const struct ask *ask, const char *key, const 
 
 /* --- every second ------------------------------------------------------------------------------------------ */
 
-/* What its agent says of this boot and of what is wanted now. */
-static bool
-says(const struct node *node, Gdr__Outcome outcome)
-{
-	return fleet_report_is_current(node) && same(node->report->boot_id, node->boot_id) &&
-	       node->report->outcome == outcome;
-}
-
-/* Only of a host, and one that is there: a grant that nobody takes would keep its place in the budget. */
-static bool
-wants_reboot(const struct node *node)
-{
-	return !node->host && node->connected && !node->grant_boot && node->mode != GDR__MODE__MODE_HOLD &&
-	       says(node, GDR__OUTCOME__OUTCOME_WANTS_REBOOT) &&
-	       (node->mode == GDR__MODE__MODE_ENFORCE || node->leave_boot);
-}
-
-/* A grant that its node no longer needs: it settled without the boot. */
-static void
-withdraw(struct fleet *fleet, struct node *node, uint64_t now_ms)
-{
-	auto_free char *object = xasprintf("node/%s", node->name);
-	bool held = node->mode == GDR__MODE__MODE_HOLD;
-	bool settled = says(node, GDR__OUTCOME__OUTCOME_SETTLED) || says(node, GDR__OUTCOME__OUTCOME_WORKING) ||
-		       says(node, GDR__OUTCOME__OUTCOME_STUCK);
-
-	if (!node->grant_boot || (!settled && !held))
-		return;
-	fleet_event(fleet, now_ms, "gdrd", "node.reboot-withdrawn", object, "%s",
-		    held ? "the node is held" : "the host no longer asks for it, in the same boot");
-	fleet_set_text(&node->grant_boot, NULL);
-	mark_dirty(fleet, node);
-	mark_push(fleet, node);
-}
-
-static void
-grant(struct fleet *fleet, struct node *node, uint64_t now_ms)
-{
-	auto_free char *object = xasprintf("node/%s", node->name);
-
-	fleet_set_text(&node->grant_boot, node->boot_id);
-	fleet_set_text(&node->wait_why, NULL);
-	node->granted_ms = now_ms;
-	mark_dirty(fleet, node);
-	mark_push(fleet, node);
-	auto_free char *count = fleet_reboot_count(node);
-	fleet_event(fleet, now_ms, "gdrd", "node.reboot-granted", object, "%s%s", count,
-		    node->report->why ? node->report->why : "");
-}
-
-static void
-must_wait(struct fleet *fleet, struct node *node, const char *why)
-{
-	if (same(node->wait_why, why))
-		return;
-	fleet_set_text(&node->wait_why, why);
-	fleet_touch(fleet, node);
-	node->news = true;
-}
-
-/* One row of the question to grant.c; 'values' holds the node's value of each limited label. */
-static struct grant_node
-candidate(const struct node *node, const Gdr__RebootLimits *limits, const char **values)
-{
-	for (size_t i = 0; i < limits->n_per_label; i++)
-		values[i] = PB_MAP_GET(node->document->labels, node->document->n_labels, limits->per_label[i]->key);
-	return (struct grant_node){ .name = node->name,
-				    .label_values = values,
-				    .open = node->grant_boot != NULL,
-				    .wants = wants_reboot(node),
-				    .wants_since_ms = node->wants_since_ms };
-}
-
-static void
-grant_reboots(struct fleet *fleet, uint64_t now_ms)
-{
-	static Gdr__RebootLimits defaults = GDR__REBOOT_LIMITS__INIT;
-	const Gdr__RebootLimits *limits = fleet->config->reboot ? fleet->config->reboot : &defaults;
-	size_t n_labels = limits->n_per_label;
-	auto_free struct node **nodes = NULL;
-	auto_free struct grant_node *rows = NULL;
-	auto_free const char **values = NULL;
-	auto_strv char **shut = NULL;
-	auto_free struct grant_label *labels = xcalloc(n_labels + 1, sizeof(*labels));
-	size_t n = 0;
-	size_t n_shut = 0;
-	bool anyone = false;
-
-	for (struct node *node = fleet_first(fleet); node && !anyone; node = fleet_next(fleet))
-		anyone = wants_reboot(node);
-	if (!anyone)
-		return;
-	nodes = xcalloc(fleet_size(fleet) + 1, sizeof(struct node *));
-	rows = xcalloc(fleet_size(fleet) + 1, sizeof(*rows));
-	shut = xcalloc(fleet_size(fleet) + 1, sizeof(char *));
-	values = xcalloc(fleet_size(fleet) * n_labels + 1, sizeof(char *));
-	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet)) {
-		if (!node->grant_boot && !wants_reboot(node))
-			continue;
-		rows[n] = candidate(node, limits, values + n * n_labels);
-		nodes[n++] = node;
-		if (!wants_reboot(node))
-			continue;
-		rows[n - 1].waits_for = shut[n_shut] = fleet_node_shut(fleet, node, now_ms);
-		n_shut += shut[n_shut] != NULL;
-	}
-	for (size_t i = 0; i < n_labels; i++)
-		labels[i] = (struct grant_label){ .name = limits->per_label[i]->key,
-						  .max = (unsigned)strtoul(limits->per_label[i]->value, NULL, 10) };
-	struct grant_limits question = { .max = limits->max, .labels = labels, .n_labels = n_labels };
-	grant_decide(&question, rows, n);
-	for (size_t i = 0; i < n; i++) {
-		if (rows[i].granted)
-			grant(fleet, nodes[i], now_ms);
-		else if (rows[i].wants)
-			must_wait(fleet, nodes[i], rows[i].why);
-	}
-}
-
 /* A clock that jumped, or a gdrd that stood still, says nothing about agents: they get their time anew. */
 static void
 watch_clock(struct fleet *fleet, uint64_t now_ms)
@@ -442,9 +322,7 @@ fleet_tick(struct fleet *fleet, uint64_t now_ms)
 		fleet->trimmed_ms = now_ms;
 		(void)store_trim_events(fleet->store, fleet->config->events_kept, &fleet->failed);
 	}
-	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
-		withdraw(fleet, node, now_ms);
-	grant_reboots(fleet, now_ms);
+	fleet_grant_reboots(fleet, now_ms);
 	for (struct node *node = fleet_first(fleet); node; node = fleet_next(fleet))
 		fleet_refresh(fleet, node, now_ms);
 	fleet_step_rollouts(fleet, now_ms);

@@ -64,18 +64,25 @@ fleet_reboot_count(const struct node *node)
 	return xasprintf("reboot %u of %u: ", report->reboots_used + 1, report->reboots_used + report->reboots_wanted);
 }
 
+bool
+fleet_reboot_is_late(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
+{
+	static const Gdr__RebootLimits defaults = GDR__REBOOT_LIMITS__INIT;
+	const Gdr__RebootLimits *limits = fleet->config->reboot ? fleet->config->reboot : &defaults;
+
+	return node->grant_boot && now_ms > node->granted_ms + limits->deadline;
+}
+
 static struct judgement
 rebooting(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 {
-	const Gdr__RebootLimits *limits = fleet->config->reboot;
-	uint64_t deadline = limits ? limits->deadline : 1200000;
 	uint32_t used = node->report ? node->report->reboots_used : 0;
 	uint32_t budget = node->report ? node->report->reboot_budget : 0;
 	uint32_t wanted = node->report ? node->report->reboots_wanted : 0;
 	const char *said = last_words(node);
 	const char *colon = *said ? ": " : "";
 
-	if (now_ms > node->granted_ms + deadline)
+	if (fleet_reboot_is_late(fleet, node, now_ms))
 		return judged(
 			GDR__NODE_STATE__NODE_LOST,
 			xasprintf("a reboot was granted %llu min ago and the host has not come back%s%s",

@@ -1,21 +1,26 @@
-/* grant.c - open grants are counted by group: the fleet, and for each limited label the nodes of one value. */
+/* grant.c - nodes are counted by group: for each limit those that share a value. */
 
 #include "controller/grant.h"
 
 #include <stdio.h>
 
+#include "common/buf.h"
 #include "common/mem.h"
 
+struct tally {
+	unsigned n;
+	const char *who; /* One of them, for the message: the first by name. */
+};
 struct group {
 	const char *value;
-	unsigned open;
-	const char *who; /* One of them, for the message: the first by name. */
+	struct tally open; /* Grants. */
+	struct tally busy; /* The same, and what a rollout moves. */
 };
 
 struct counts {
-	const struct grant_limits *limits;
-	struct group fleet;
-	struct group **groups; /* Per label: its values, sorted. */
+	const struct grant_limit *limits;
+	size_t n_limits;
+	struct group **groups; /* Per limit: its values, sorted. */
 	size_t *n_groups;
 };
 
@@ -26,87 +31,98 @@ by_value(const void *a, const void *b)
 }
 
 static struct group *
-group_of(const struct counts *counts, size_t label, const struct grant_node *node)
+group_of(const struct counts *counts, size_t limit, const struct grant_node *node)
 {
-	const struct group key = { .value = node->label_values[label] };
+	const struct group key = { .value = node->values[limit] };
 
 	if (!key.value)
 		return NULL;
-	return bsearch(&key, counts->groups[label], counts->n_groups[label], sizeof(key), by_value);
+	return bsearch(&key, counts->groups[limit], counts->n_groups[limit], sizeof(key), by_value);
 }
 
 static void
-count(struct group *group, const char *name)
+count(struct tally *tally, const char *name)
 {
-	group->open++;
-	if (!group->who || strcmp(name, group->who) < 0)
-		group->who = name;
+	tally->n++;
+	if (!tally->who || strcmp(name, tally->who) < 0)
+		tally->who = name;
 }
 
 static void
 count_node(struct counts *counts, const struct grant_node *node)
 {
-	count(&counts->fleet, node->name);
-	for (size_t i = 0; i < counts->limits->n_labels; i++) {
+	for (size_t i = 0; i < counts->n_limits; i++) {
 		struct group *group = group_of(counts, i, node);
+		bool open = node->granted || (node->open && !(node->late && counts->limits[i].rollout));
 
-		if (group)
-			count(group, node->name);
+		if (group && open)
+			count(&group->open, node->name);
+		if (group &&
+		    (node->granted ? !node->moved : open || node->moved)) /* What is moved is counted already. */
+			count(&group->busy, node->name);
 	}
 }
 
-/* The values of one label that occur. */
+/* The values of one limit that occur. */
 static void
-find_groups(struct counts *counts, size_t label, const struct grant_node *nodes, size_t n)
+find_groups(struct counts *counts, size_t limit, const struct grant_node *nodes, size_t n)
 {
 	struct group *groups = xcalloc(n + 1, sizeof(*groups));
 	size_t all = 0;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (nodes[i].label_values[label])
-			groups[all++].value = nodes[i].label_values[label];
+		if (nodes[i].values[limit])
+			groups[all++].value = nodes[i].values[limit];
 	qsort(groups, all, sizeof(*groups), by_value);
 	for (size_t i = 0; i < all; i++)
 		if (kept == 0 || by_value(&groups[kept - 1], &groups[i]) != 0)
 			groups[kept++] = groups[i];
-	counts->groups[label] = groups;
-	counts->n_groups[label] = kept;
+	counts->groups[limit] = groups;
+	counts->n_groups[limit] = kept;
 }
 
-static bool
-is_full(const struct group *group, unsigned max, const char *of, struct grant_node *node)
+static void
+say_full(const struct grant_limit *limit, const char *value, const struct tally *tally, struct grant_node *node)
 {
-	char who[128];
+	auto_buf struct buf of = { 0 };
+	auto_buf struct buf why = { 0 };
 
-	if (group->open < max)
-		return false;
-	if (max == 0) {
-		(void)snprintf(node->why, sizeof(node->why), "waits: no node %s may reboot, the limit is 0", of);
-		return true;
-	}
-	if (group->open == 1)
-		(void)snprintf(who, sizeof(who), "%s is", group->who);
+	if (limit->label)
+		buf_printf(&of, "with %s=%s", limit->label, value);
 	else
-		(void)snprintf(who, sizeof(who), "%s and %u more are", group->who, group->open - 1);
-	(void)snprintf(node->why, sizeof(node->why), "waits: %u of %u nodes %s may reboot at once (%s)", group->open,
-		       max, of, who);
-	return true;
+		buf_puts(&of, "of the fleet");
+	if (limit->max == 0) {
+		(void)snprintf(node->why, sizeof(node->why), "waits: no node %s may reboot, the limit is 0", of.text);
+		return;
+	}
+	if (limit->rollout)
+		buf_printf(&why, "%u of %u nodes %s may be away at once while rollout %s runs", tally->n, limit->max,
+			   of.text, limit->rollout);
+	else
+		buf_printf(&why, "%u of %u nodes %s may reboot at once", tally->n, limit->max, of.text);
+	if (tally->n == 1)
+		buf_printf(&why, " (%s is)", tally->who);
+	else if (tally->n > 1)
+		buf_printf(&why, " (%s and %u more are)", tally->who, tally->n - 1);
+	(void)snprintf(node->why, sizeof(node->why), "waits: %s", why.text);
 }
 
 static bool
 may(const struct counts *counts, struct grant_node *node)
 {
-	if (is_full(&counts->fleet, counts->limits->max, "of the fleet", node))
-		return false;
-	for (size_t i = 0; i < counts->limits->n_labels; i++) {
-		const struct grant_label *label = &counts->limits->labels[i];
+	for (size_t i = 0; i < counts->n_limits; i++) {
+		const struct grant_limit *limit = &counts->limits[i];
 		const struct group *group = group_of(counts, i, node);
-		char of[144];
+		const struct tally *tally = NULL;
 
-		(void)snprintf(of, sizeof(of), "with %s=%s", label->name, group ? group->value : "");
-		if (group && is_full(group, label->max, of, node))
-			return false;
+		if (!group)
+			continue;
+		tally = limit->rollout && !node->moved ? &group->busy : &group->open;
+		if (tally->n < limit->max)
+			continue;
+		say_full(limit, group->value, tally, node);
+		return false;
 	}
 	return true;
 }
@@ -143,24 +159,23 @@ line_up(struct grant_node *nodes, size_t n, struct grant_node **line)
 }
 
 void
-grant_decide(const struct grant_limits *limits, struct grant_node *nodes, size_t n)
+grant_decide(const struct grant_limit *limits, size_t n_limits, struct grant_node *nodes, size_t n)
 {
-	auto_free struct group **groups = xcalloc(limits->n_labels + 1, sizeof(struct group *));
-	auto_free size_t *n_groups = xcalloc(limits->n_labels + 1, sizeof(*n_groups));
+	auto_free struct group **groups = xcalloc(n_limits + 1, sizeof(struct group *));
+	auto_free size_t *n_groups = xcalloc(n_limits + 1, sizeof(*n_groups));
 	auto_free struct grant_node **line = xcalloc(n + 1, sizeof(struct grant_node *));
-	struct counts counts = { .limits = limits, .groups = groups, .n_groups = n_groups };
+	struct counts counts = { limits, n_limits, groups, n_groups };
 	size_t n_line = line_up(nodes, n, line);
 
-	for (size_t i = 0; i < limits->n_labels; i++)
+	for (size_t i = 0; i < n_limits; i++)
 		find_groups(&counts, i, nodes, n);
 	for (size_t i = 0; i < n; i++)
-		if (nodes[i].open)
-			count_node(&counts, &nodes[i]);
+		count_node(&counts, &nodes[i]);
 	for (size_t i = 0; i < n_line; i++) {
 		line[i]->granted = may(&counts, line[i]);
 		if (line[i]->granted)
 			count_node(&counts, line[i]);
 	}
-	for (size_t i = 0; i < limits->n_labels; i++)
+	for (size_t i = 0; i < n_limits; i++)
 		free(groups[i]);
 }

@@ -105,6 +105,16 @@ rollout_is_moving(const Gdr__RolloutNode *node)
 	return MOVING(node->state) || node->state == GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_REVERTING;
 }
 
+bool
+rollout_moves_any(const Gdr__RolloutRecord *record)
+{
+	bool any = false;
+
+	for (size_t i = 0; rollout_is_active(record) && i < record->n_nodes && !any; i++)
+		any = rollout_is_moving(record->nodes[i]);
+	return any;
+}
+
 static bool
 is_failed(const Gdr__RolloutNode *node)
 {

@@ -131,6 +131,8 @@ bool rollout_is_active(const Gdr__RolloutRecord *record);
 bool rollout_owns(const Gdr__RolloutRecord *record, const Gdr__RolloutNode *node);
 /* Claimed and not yet done, failed, or back. */
 bool rollout_is_moving(const Gdr__RolloutNode *node);
+/* It has nodes in its hands at this moment: what it allows holds for everybody else, too. */
+bool rollout_moves_any(const Gdr__RolloutRecord *record);
 /* Charged to the failure budget. */
 bool rollout_is_charged(const Gdr__RolloutNode *node);
 

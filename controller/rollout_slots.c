@@ -107,15 +107,6 @@ add_limits(struct slots *slots, const Gdr__RolloutRecord *record)
 			  plan->name);
 }
 
-static bool
-moves_any(const Gdr__RolloutRecord *record)
-{
-	for (size_t i = 0; i < record->n_nodes; i++)
-		if (rollout_is_moving(record->nodes[i]))
-			return true;
-	return false;
-}
-
 struct slots *
 slots_new(const struct step *step)
 {
@@ -124,7 +115,7 @@ slots_new(const struct step *step)
 	slots->away = xcalloc(step->world->n + 1, sizeof(bool));
 	add_limits(slots, step->record);
 	for (size_t i = 0; i < step->world->n_active; i++)
-		if (step->world->active[i] != step->record && moves_any(step->world->active[i]))
+		if (step->world->active[i] != step->record && rollout_moves_any(step->world->active[i]))
 			add_limits(slots, step->world->active[i]);
 	for (size_t i = 0; i < step->world->n; i++)
 		if (is_away(step, i))
