@@ -52,6 +52,11 @@ void fleet_step_rollouts(struct fleet *fleet, uint64_t now_ms);
 void fleet_write_rollouts(struct fleet *fleet);
 void fleet_rollouts_written(struct fleet *fleet);
 
+/* --- fleet_foresee.c ----------------------------------------------------------------------------------- */
+
+/* Of a plan, which 'view' is of: whom it takes away at once, and how long it should take. */
+int fleet_foresee(const struct fleet *fleet, Gdr__RolloutView *view, struct err *err);
+
 /* --- fleet_window.c ------------------------------------------------------------------------------------ */
 
 int fleet_load_window(struct fleet *fleet, const struct store_window *row);

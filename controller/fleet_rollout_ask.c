@@ -72,119 +72,6 @@ fleet_query_rollouts(struct fleet *fleet, const struct ask *ask, const Gdr__Roll
 	return 0;
 }
 
-/* --- whom it touches at once ----------------------------------------------------------------------------------------- */
-
-#define ALL_WAVES UINT32_MAX
-
-static void
-count_value(Gdr__RolloutView *view, const char *label, const char *value, uint32_t max)
-{
-	for (size_t i = 0; i < view->n_blast; i++)
-		if (strcmp(view->blast[i]->label, label) == 0 && strcmp(view->blast[i]->value, value) == 0) {
-			view->blast[i]->nodes++;
-			return;
-		}
-	Gdr__LabelCount *count = xcalloc(1, sizeof(*count));
-	gdr__label_count__init(count);
-	count->label = xstrdup(label);
-	count->value = xstrdup(value);
-	SET(count, nodes, 1);
-	SET(count, max, max);
-	view->blast = xrealloc(view->blast, view->n_blast + 1, sizeof(*view->blast));
-	view->blast[view->n_blast++] = count;
-}
-
-static const char *
-label_of(const struct node *node, const char *label)
-{
-	return node ? PB_MAP_GET(node->document->labels, node->document->n_labels, label) : NULL;
-}
-
-static void
-count_label(const struct fleet *fleet, const Gdr__RolloutRecord *record, uint32_t wave, const char *label, uint32_t max,
-	    Gdr__RolloutView *out)
-{
-	for (size_t i = 0; i < record->n_nodes; i++) {
-		const Gdr__RolloutNode *in = record->nodes[i];
-		bool counts = in->has_wave && (wave == ALL_WAVES || in->wave == wave);
-		const char *value = counts ? label_of(fleet_node(fleet, in->name), label) : NULL;
-
-		if (value)
-			count_value(out, label, value, max);
-	}
-}
-
-static void
-count_labels(const struct fleet *fleet, const Gdr__RolloutRecord *record, uint32_t wave, Gdr__RolloutView *out)
-{
-	const Gdr__Rollout *plan = record->plan;
-
-	for (size_t i = 0; i < plan->n_per_label; i++)
-		count_label(fleet, record, wave, plan->per_label[i]->key,
-			    (uint32_t)strtoul(plan->per_label[i]->value, NULL, 10), out);
-}
-
-/* --- how long it will take: as it did ----------------------------------------------------------------------------- */
-
-struct history {
-	uint64_t total_ms;
-	uint32_t reboots;
-	uint32_t n;
-};
-
-static void
-add_history(const Gdr__RolloutRecord *record, struct history *history)
-{
-	for (size_t i = 0; i < record->n_nodes; i++) {
-		const Gdr__RolloutNode *node = record->nodes[i];
-
-		if (!node->has_assigned_ms || !node->has_done_ms || node->done_ms < node->assigned_ms)
-			continue;
-		history->total_ms += node->done_ms - node->assigned_ms;
-		history->reboots += node->reboots;
-		history->n++;
-	}
-}
-
-static uint32_t
-rounds(uint32_t nodes, uint32_t at_once)
-{
-	return (nodes + at_once - 1) / at_once;
-}
-
-/* How many nodes of a wave have to go after each other, by whichever limit is the narrowest. */
-static uint32_t
-rounds_of(const struct fleet *fleet, const Gdr__RolloutView *view, uint32_t wave)
-{
-	auto_pb Gdr__RolloutView *groups = xcalloc(1, sizeof(*groups));
-	uint32_t most = rounds(view->waves[wave]->total, view->record->max_unavailable);
-
-	gdr__rollout_view__init(groups);
-	count_labels(fleet, view->record, wave, groups);
-	for (size_t i = 0; i < groups->n_blast; i++) {
-		uint32_t n = rounds(groups->blast[i]->nodes, groups->blast[i]->max);
-
-		most = n > most ? n : most;
-	}
-	return most;
-}
-
-static void
-expect(const struct fleet *fleet, Gdr__RolloutView *view)
-{
-	struct history history = { 0 };
-	uint64_t total_ms = 0;
-
-	for (size_t i = 0; i < fleet->n_rollouts; i++)
-		add_history(fleet->rollouts[i].record, &history);
-	if (history.n == 0)
-		return;
-	for (uint32_t i = 0; i < view->n_waves; i++)
-		total_ms += rounds_of(fleet, view, i) * (history.total_ms / history.n) + view->record->plan->soak;
-	SET(view, expected_ms, total_ms);
-	SET(view, expected_reboots, (uint32_t)(((uint64_t)view->total * history.reboots + history.n - 1) / history.n));
-}
-
 /* --- plan and start --------------------------------------------------------------------------------------------------- */
 
 /* Its own, or PROFILE-REVISION with the first number that is free. */
@@ -282,11 +169,9 @@ fleet_rollout_plan(struct fleet *fleet, const struct ask *ask, const Gdr__Rollou
 		return rc;
 	Gdr__RolloutView *view = view_record(record, NULL, true);
 	SET(view, unchanged, unchanged);
-	expect(fleet, view);
-	count_labels(fleet, record, ALL_WAVES, view);
 	add_view(ask, view);
 	pb_free(&record->base);
-	return 0;
+	return fleet_foresee(fleet, view, err);
 }
 
 /* The oldest that have ended, beyond those that are kept. */

@@ -272,8 +272,9 @@ const struct command command_rollout_plan = {
 	.name = "rollout plan",
 	.args = "[PROFILE[@REVISION]]",
 	.help = "what start would do; exit 0: nothing, 3: something",
-	.more = "Waves, their nodes in order, who is left out and why, limits, hardware that no canary node has, and\n"
-		"how long it should take as rollouts took before.",
+	.more = "Waves, their nodes in order, who is left out and why, limits, how much of each rack or switch it takes\n"
+		"away at once (of each label that groups nodes; -o wide: every value), hardware that no canary node has,\n"
+		"and how long it should take, by rollouts before it or else by these nodes' reboots.",
 	.examples = "  gdrctl rollout plan vela-a100 -l rack=r7 --canary 1 --waves 10%,50%,100%",
 	.values = "@profiles",
 	.options = (const struct option[]){ PLAN_OPTIONS, { 0 } },

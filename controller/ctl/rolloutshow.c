@@ -9,8 +9,9 @@
 #include "common/pbtext.h"
 #include "controller/ctl/ctl.h"
 
-#define BAR       20
-#define NODES_MAX 20 /* That are listed without -o wide. */
+#define BAR        20
+#define NODES_MAX  20 /* That are listed without -o wide; */
+#define VALUES_MAX 3  /* and of each label in a plan. */
 
 #define S(name)  GDR__ROLLOUT_STATE__ROLLOUT_##name
 #define NS(name) GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_##name
@@ -396,20 +397,68 @@ rolloutshow(struct ctl *ctl, const Gdr__RolloutView *view)
 
 /* --- a plan ------------------------------------------------------------------------------------------------------------ */
 
+/* Of each label the values that are hit hardest. */
+static void
+add_blast(const struct ctl *ctl, const Gdr__RolloutView *view, struct buf *out)
+{
+	const char *key = "By label:";
+	size_t max = output_wide(ctl) ? view->n_blast : VALUES_MAX;
+	size_t of_label;
+
+	for (size_t i = 0; i < view->n_blast; i += of_label) {
+		const char *label = or_empty(view->blast[i]->label);
+
+		for (of_label = 0; i + of_label < view->n_blast; of_label++) {
+			const Gdr__LabelCount *count = view->blast[i + of_label];
+
+			if (strcmp(or_empty(count->label), label) != 0)
+				break;
+			if (of_label >= max)
+				continue;
+			line(ctl, out, key,
+			     "%s: at most %" PRIu32 " of %" PRIu32 " nodes of %s at once (%" PRIu32 " %%)", label,
+			     count->at_once, count->of, or_empty(count->value),
+			     count->of ? (uint32_t)((uint64_t)count->at_once * 100 / count->of) : 0);
+			key = "";
+		}
+		if (of_label > max)
+			line(ctl, out, "", "%s: %zu more, hit no harder: -o wide", label, of_label - max);
+	}
+}
+
+static void
+add_expected(const struct ctl *ctl, const Gdr__RolloutView *view, struct buf *out)
+{
+	auto_buf struct buf time = { 0 };
+	auto_buf struct buf reboot = { 0 };
+
+	if (!view->has_expected_ms) {
+		line(ctl, out, "Expected:", "unknown: no reboot seen yet");
+		return;
+	}
+	text_span(&time, view->expected_ms);
+	text_span(&reboot, view->reboot_ms);
+	if (view->seen_moves)
+		line(ctl, out, "Expected:", "%s and %" PRIu32 " reboot%s, by %" PRIu32 " move%s in rollouts before",
+		     or_empty(time.text), view->expected_reboots, view->expected_reboots == 1 ? "" : "s",
+		     view->seen_moves, view->seen_moves == 1 ? "" : "s");
+	else
+		line(ctl, out, "Expected:", "%s, if each node reboots once", or_empty(time.text));
+	if (view->seen_reboots)
+		line(ctl, out, "", "from %" PRIu32 " reboot%s of these nodes, median %s", view->seen_reboots,
+		     view->seen_reboots == 1 ? "" : "s", or_empty(reboot.text));
+}
+
 static void
 add_limits(const struct ctl *ctl, const Gdr__RolloutView *view, struct buf *out)
 {
 	const Gdr__RolloutRecord *record = view->record;
 	auto_buf struct buf soak = { 0 };
-	auto_buf struct buf time = { 0 };
 
 	pbtext_duration_print(record->plan->soak, &soak);
 	line(ctl, out, "At once:", "%" PRIu32 " nodes of the fleet may be not ready (%s)", record->max_unavailable,
 	     or_empty(record->plan->max_unavailable));
-	for (size_t i = 0; i < view->n_blast; i++)
-		line(ctl, out, i ? "" : "By label:", "%s=%s: %" PRIu32 " nodes, at most %" PRIu32 " at once",
-		     or_empty(view->blast[i]->label), or_empty(view->blast[i]->value), view->blast[i]->nodes,
-		     view->blast[i]->max);
+	add_blast(ctl, view, out);
 	line(ctl, out, "Failures:", "%" PRIu32 " allowed, none in the canary; then %s", record->plan->failure_budget,
 	     pbtext_enum(&gdr__rollout_on_failure__descriptor, (int)record->plan->on_failure));
 	line(ctl, out, "Gates:", "%s, after a soak of %s",
@@ -422,13 +471,10 @@ add_limits(const struct ctl *ctl, const Gdr__RolloutView *view, struct buf *out)
 		line(ctl, out, i ? "" : "Checks:", "%s, after each soak",
 		     or_empty(record->plan->checks[i]->name ? record->plan->checks[i]->name
 							    : record->plan->checks[i]->program));
-	if (!view->has_expected_ms) {
-		line(ctl, out, "Expected:", "not known: there was no rollout before");
-		return;
-	}
-	pbtext_duration_print(view->expected_ms / 1000 * 1000, &time);
-	line(ctl, out, "Expected:", "%s and %" PRIu32 " reboots, as it was before", or_empty(time.text),
-	     view->expected_reboots);
+	for (size_t i = 0; i < record->plan->n_compare; i++)
+		line(ctl, out, i ? "" : "Compares:", "%s with before, %s allowed",
+		     or_empty(record->plan->compare[i]->key), or_empty(record->plan->compare[i]->value));
+	add_expected(ctl, view, out);
 }
 
 void

@@ -89,6 +89,25 @@ text_age(struct buf *out, uint64_t then_ms, uint64_t now_ms)
 }
 
 void
+text_span(struct buf *out, uint64_t ms)
+{
+	static const struct {
+		uint64_t s;
+		char unit;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	const size_t last = sizeof(units) / sizeof(units[0]) - 1;
+	uint64_t s = ms / 1000;
+	size_t i = 0;
+
+	while (i < last && s < units[i].s)
+		i++;
+	buf_printf(out, "%" PRIu64 "%c", s / units[i].s, units[i].unit);
+	s %= units[i].s;
+	if (i < last && s >= units[i + 1].s)
+		buf_printf(out, "%" PRIu64 "%c", s / units[i + 1].s, units[i + 1].unit);
+}
+
+void
 text_time(struct buf *out, uint64_t ms)
 {
 	time_t seconds = (time_t)(ms / 1000);

@@ -32,6 +32,8 @@ size_t text_width(const char *s);
 
 /* "45s", "3m", "2h", "5d" from 'then' to 'now' (Unix time, milliseconds); "0s" if that is the future. */
 void text_age(struct buf *out, uint64_t then_ms, uint64_t now_ms);
+/* A length of time by its two largest units: "45s", "4m10s", "2h", "5d3h". */
+void text_span(struct buf *out, uint64_t ms);
 /* "2026-05-01 12:30:05", local time. */
 void text_time(struct buf *out, uint64_t ms);
 /* "64 GiB" */

@@ -111,6 +111,29 @@ world_free(struct world *w)
 	free(w);
 }
 
+/* A test's, in a folder of its own: for cmocka. */
+static inline int
+world_set_up(void **state)
+{
+	void *folder = NULL;
+
+	if (folder_make(&folder) != 0)
+		return -1;
+	*state = world_make(folder);
+	free(folder);
+	return 0;
+}
+
+static inline int
+world_tear_down(void **state)
+{
+	struct world *w = *state;
+	void *folder = strndup(w->path, strlen(w->path) - strlen("/gdrd.db"));
+
+	world_free(w);
+	return folder_remove(&folder);
+}
+
 /* --- messages from YAML ---------------------------------------------------------------------------------- */
 
 static inline ProtobufCMessage *
@@ -151,6 +174,9 @@ world_dispatch(struct world *w, const struct ask *ask, const Gdr__Request *r)
 	case GDR__REQUEST__BODY_EVENTS: return fleet_query_events(w->fleet, ask, r->events, &w->err);
 	case GDR__REQUEST__BODY_VMS: return fleet_query_vms(w->fleet, ask, r->vms, &w->err);
 	case GDR__REQUEST__BODY_DRIFT: return fleet_query_drift(w->fleet, ask, r->drift, &w->err);
+	case GDR__REQUEST__BODY_ROLLOUT_PLAN: return fleet_rollout_plan(w->fleet, ask, r->rollout_plan->plan, &w->err);
+	case GDR__REQUEST__BODY_ROLLOUT_START:
+		return fleet_rollout_start(w->fleet, ask, r->rollout_start->plan, &w->err);
 	case GDR__REQUEST__BODY_STATUS: return fleet_query_status(w->fleet, ask, r->status, &w->err);
 	default: fail_msg("request %d", (int)r->body_case);
 	}
@@ -392,6 +418,22 @@ world_state(struct world *w, const char *name, const char *want)
 	auto_free char *have = xasprintf("%s%s%s", pbtext_enum(&gdr__node_state__descriptor, (int)view->state),
 					 with_why ? ": " : "", with_why && view->why ? view->why : "");
 	assert_string_equal(have, want);
+}
+
+/* A node 'name' of profile p, in boot 'b1', settled. */
+static inline void
+world_settled(struct world *w, const char *name, const char *key)
+{
+	auto_free char *accept = xasprintf("node_accept: {key: \"%s\", name: %s}", key, name);
+	auto_free char *assign = xasprintf("node_assign: {of: {names: [%s]}, profile: p}", name);
+	auto_free char *assigned = xasprintf("node/%s assigned", name);
+
+	if (fleet_node(w->fleet, name) == NULL || !fleet_node(w->fleet, name)->key)
+		world_does(w, accept, "");
+	world_does(w, assign, assigned);
+	world_hello(w, name, world_node(w, name)->generation, "b1");
+	world_is(w, name, "b1", "settled");
+	world_state(w, name, "ready");
 }
 
 static inline size_t

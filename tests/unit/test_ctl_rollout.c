@@ -67,7 +67,12 @@ a_plan_says_it_all(void **state)
 {
 	static const char answer[] = OK
 		"rollouts:\n- total: 3\n  unchanged: 2\n  expected_ms: 1380000\n  expected_reboots: 6\n"
-		"  blast: [{label: rack, value: r7, nodes: 3, max: 1}]\n  waves: [{total: 1}, {total: 2}]\n"
+		"  seen_moves: 48\n  seen_reboots: 24\n  reboot_ms: 250400\n"
+		"  blast: [{label: leaf, value: l1, nodes: 2, at_once: 2, of: 6},\n"
+		"    {label: rack, value: r7, nodes: 3, max: 2, at_once: 2, of: 8},\n"
+		"    {label: rack, value: r1, nodes: 3, at_once: 1, of: 8},\n"
+		"    {label: rack, value: r2, nodes: 3, at_once: 1, of: 8},\n"
+		"    {label: rack, value: r3, nodes: 3, at_once: 1, of: 9}]\n  waves: [{total: 1}, {total: 2}]\n"
 		"  record:\n    state: running\n    max_unavailable: 2\n"
 		"    plan: {name: x, profile: p@2, selector: rack=r7, soak: 10m, max_unavailable: 10%}\n"
 		"    waves: [{size: canary, state: open}, {size: 100%, state: waiting}]\n"

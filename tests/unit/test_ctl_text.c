@@ -82,6 +82,25 @@ ages(void **state)
 }
 
 static void
+spans(void **state)
+{
+	static const struct {
+		uint64_t ms;
+		const char *text;
+	} cases[] = { { 0, "0s" },         { 999, "0s" },        { 59000, "59s" },  { 60000, "1m" },
+		      { 250400, "4m10s" }, { 7200000, "2h" },    { 7205000, "2h" }, { 7500000, "2h5m" },
+		      { 86400000, "1d" },  { 97200000, "1d3h" }, { 86460000, "1d" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		auto_buf struct buf out = { 0 };
+
+		text_span(&out, cases[i].ms);
+		assert_string_equal(out.text, cases[i].text);
+	}
+}
+
+static void
 times_and_bytes(void **state)
 {
 	auto_buf struct buf out = { 0 };
@@ -120,6 +139,7 @@ main(void)
 		cmocka_unit_test(nothing_of_a_node_steers_the_terminal),
 		cmocka_unit_test(width_is_what_a_terminal_shows),
 		cmocka_unit_test(ages),
+		cmocka_unit_test(spans),
 		cmocka_unit_test(times_and_bytes),
 		cmocka_unit_test(paint),
 	};

@@ -16,45 +16,6 @@
 #define P1 "{name: p, spec: {kernel: {min_version: \"5.15\", cmdline: [a=1]}, hugepages: {size: 1G, count: 4}}}"
 #define P2 "{name: p, spec: {kernel: {min_version: \"6.1\", cmdline: [a=1]}, hugepages: {size: 1G, count: 4}}}"
 
-static int
-make(void **state)
-{
-	void *folder = NULL;
-
-	if (folder_make(&folder) != 0)
-		return -1;
-	struct world *w = world_make(folder);
-	free(folder);
-	*state = w;
-	return 0;
-}
-
-static int
-unmake(void **state)
-{
-	struct world *w = *state;
-	void *folder = strndup(w->path, strlen(w->path) - strlen("/gdrd.db"));
-
-	world_free(w);
-	return folder_remove(&folder);
-}
-
-/* A node 'name' of profile p, in boot 'b1', settled. */
-static void
-settled_node(struct world *w, const char *name, const char *key)
-{
-	auto_free char *accept = xasprintf("node_accept: {key: \"%s\", name: %s}", key, name);
-	auto_free char *assign = xasprintf("node_assign: {of: {names: [%s]}, profile: p}", name);
-	auto_free char *assigned = xasprintf("node/%s assigned", name);
-
-	if (fleet_node(w->fleet, name) == NULL || !fleet_node(w->fleet, name)->key)
-		world_does(w, accept, "");
-	world_does(w, assign, assigned);
-	world_hello(w, name, world_node(w, name)->generation, "b1");
-	world_is(w, name, "b1", "settled");
-	world_state(w, name, "ready");
-}
-
 /* --- profiles and documents ------------------------------------------------------------------------------- */
 
 static void
@@ -485,7 +446,7 @@ the_remedy_is_the_first_manual_item(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
+	world_settled(w, "n1", KEY_1);
 	world_report(w, "n1", generation(w, "n1"), "b1", "stuck",
 		     ", why: bios, layers: [{name: bios, items: [{key: a, fix: none}, {key: b, fix: boot, why: x}, "
 		     "{key: sriov, fix: manual, why: switch it on}]}]");
@@ -583,8 +544,8 @@ nobody_is_lost_before_we_waited(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
-	settled_node(w, "n2", KEY_2);
+	world_settled(w, "n1", KEY_1);
+	world_settled(w, "n2", KEY_2);
 	world_tick(w, 2000);
 	world_lease(w, "n2", generation(w, "n2"), "b1", NULL);
 	world_tick(w, 2000);
@@ -613,7 +574,7 @@ a_clock_that_jumps_makes_nobody_lost(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
+	world_settled(w, "n1", KEY_1);
 	world_tick(w, 1000);
 	world_tick(w, 3600000);
 	world_state(w, "n1", "ready");
@@ -678,7 +639,7 @@ the_content_counts_and_not_the_number_alone(void **state)
 	Gdr__Report *report;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
+	world_settled(w, "n1", KEY_1);
 	assert_int_equal(generation(w, "n1"), 2);
 	world_commit(w);
 	report = (Gdr__Report *)world_message(&gdr__report__descriptor,
@@ -697,7 +658,7 @@ a_restored_backup_goes_on_from_the_agents_number(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
+	world_settled(w, "n1", KEY_1);
 	world_commit(w);
 	world_lease(w, "n1", 57, "b1", NULL);
 	world_sends(w, "n1+.");
@@ -721,7 +682,7 @@ leases_do_not_write(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
+	world_settled(w, "n1", KEY_1);
 	world_commit(w);
 	world_tick(w, 1000); /* The first one drops old events. */
 	world_commit(w);
@@ -747,7 +708,7 @@ a_grant_ends_with_its_boot(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
+	world_settled(w, "n1", KEY_1);
 	world_does(w, "node_reboot: {of: {names: [n1]}, why: test}", "node/n1 reboot-wanted");
 	world_sends(w, "n1+");
 	assert_string_equal(world_node(w, "n1")->leave_boot, "b1");
@@ -802,9 +763,9 @@ grants_keep_to_the_budget(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
-	settled_node(w, "n2", KEY_2);
-	settled_node(w, "n3", KEY_3);
+	world_settled(w, "n1", KEY_1);
+	world_settled(w, "n2", KEY_2);
+	world_settled(w, "n3", KEY_3);
 	world_does(w, "node_label: {of: {names: [n1, n2]}, set: {rack: r7}}", "node/n1 labelled, node/n2 labelled");
 	world_is(w, "n2", "b1", "wants-reboot");
 	granted(w, "n2");
@@ -839,8 +800,8 @@ who_is_not_there_gets_no_grant(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
-	settled_node(w, "n2", KEY_2);
+	world_settled(w, "n1", KEY_1);
+	world_settled(w, "n2", KEY_2);
 	w->reboot.max = 1;
 	world_is(w, "n1", "b1", "wants-reboot");
 	world_restart(w); /* n1 never comes back. */
@@ -862,7 +823,7 @@ a_grant_is_for_what_is_wanted_now(void **state)
 
 	world_does(w, "apply: {profiles: [" P1 ", {name: q, spec: {bios: {sriov: true}}}]}",
 		   "profile/p created, profile/q created");
-	settled_node(w, "n1", KEY_1);
+	world_settled(w, "n1", KEY_1);
 	world_is(w, "n1", "b1", "wants-reboot");
 	world_does(w, "node_assign: {of: {names: [n1]}, profile: q}", "node/n1 assigned");
 	granted(w, "");
@@ -876,7 +837,7 @@ a_clone_is_noted_once(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
+	world_settled(w, "n1", KEY_1);
 	for (int i = 0; i < 3; i++)
 		fleet_cloned(w->fleet, world_node(w, "n1"), "10.0.0.9", w->now);
 	world_commit(w);
@@ -896,7 +857,7 @@ drift_is_counted_over_the_fleet(void **state)
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
 	for (size_t i = 0; i < 3; i++) {
-		settled_node(w, names[i], keys[i]);
+		world_settled(w, names[i], keys[i]);
 		world_report(
 			w, names[i], 2, "b1", "working",
 			i == 0 ? ", layers: [{name: pci, items: [{key: a, want: x, have: v, fix: live}]}]"
@@ -925,8 +886,8 @@ vms_are_what_the_hosts_tell(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
-	settled_node(w, "n2", KEY_2);
+	world_settled(w, "n1", KEY_1);
+	world_settled(w, "n2", KEY_2);
 	world_report(w, "n1", 2, "b1", "settled",
 		     ", vms: [{name: a, state: running, machine: q35, devices: [{host: '0000:01:00.0', kind: gpu, "
 		     "group: x}, {host: '0000:02:00.0', kind: nic, group: x}]}, {name: b, state: undefined}]");
@@ -952,8 +913,8 @@ status_adds_up(void **state)
 
 	world_does(w, "apply: {profiles: [" P1 "], nodes: [{name: n2}, {name: n3}, {name: n4}]}",
 		   "profile/p created, node/n2 created, node/n3 created, node/n4 created");
-	settled_node(w, "n1", KEY_1);
-	settled_node(w, "n2", KEY_2);
+	world_settled(w, "n1", KEY_1);
+	world_settled(w, "n2", KEY_2);
 	world_is(w, "n2", "b1", "stuck");
 	auto_pb Gdr__Response *answer = NULL;
 	assert_int_equal(world_ask(w, "status: {}", &answer), 0);
@@ -1045,8 +1006,8 @@ a_commit_that_fails_leaves_what_was(void **state)
 
 	world_does(w, "apply: {profiles: [" P1 ", {name: q, spec: {bios: {sriov: true}}}]}",
 		   "profile/p created, profile/q created");
-	settled_node(w, "n1", KEY_1);
-	settled_node(w, "n2", KEY_2);
+	world_settled(w, "n1", KEY_1);
+	world_settled(w, "n2", KEY_2);
 	assert_int_equal(add_token(w, token, NULL, w->now + 100000), 0);
 	world_commit(w);
 	auto_free char *before = world_dump(w);
@@ -1082,8 +1043,8 @@ a_commit_that_fails_leaves_what_was(void **state)
 		world_open_fleet(w);
 		world_does(w, "apply: {profiles: [" P1 ", {name: q, spec: {bios: {sriov: true}}}]}",
 			   "profile/p created, profile/q created");
-		settled_node(w, "n1", KEY_1);
-		settled_node(w, "n2", KEY_2);
+		world_settled(w, "n1", KEY_1);
+		world_settled(w, "n2", KEY_2);
 		assert_int_equal(add_token(w, token, NULL, w->now + 100000), 0);
 		world_commit(w);
 	}
@@ -1095,7 +1056,7 @@ a_failed_turn_is_followed_by_a_good_one(void **state)
 	struct world *w = *state;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
+	world_settled(w, "n1", KEY_1);
 	world_commit(w);
 	world_fail_at = 2;
 	world_report(w, "n1", 2, "b1", "stuck", "");
@@ -1120,8 +1081,8 @@ everything_is_the_same_after_a_restart(void **state)
 		   "{name: n1, labels: {rack: r7}, override: {hugepages: {count: 2}}}, {name: n4, mode: audit}]}",
 		   "profile/p created, profile/q created, node/n1 created, node/n4 created");
 	world_does(w, "apply: {profiles: [" P2 "], comment: c}", "profile/p configured");
-	settled_node(w, "n1", KEY_1);
-	settled_node(w, "n2", KEY_2);
+	world_settled(w, "n1", KEY_1);
+	world_settled(w, "n2", KEY_2);
 	world_is(w, "n2", "b1", "wants-reboot");
 	world_tick(w, 500);
 	world_does(w, "node_mode: {of: {names: [n1]}, mode: hold, why: w}", "node/n1 set");
@@ -1142,7 +1103,7 @@ everything_is_the_same_after_a_restart(void **state)
 	assert_string_equal(keyring_find_user(w->keyring, "alice")->key, KEY_3);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int
 main(void)
