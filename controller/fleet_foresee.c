@@ -39,19 +39,32 @@ limit_of(const Gdr__Rollout *plan, const char *label)
 	return max ? (uint32_t)strtoul(max, NULL, 10) : 0;
 }
 
+static char *
+key_of(const Gdr__Node__LabelsEntry *label)
+{
+	return xasprintf("%s=%s", label->key, label->value ? label->value : "");
+}
+
+static struct share *
+new_share(const Gdr__RolloutRecord *record, const Gdr__Node__LabelsEntry *label)
+{
+	struct share *group = xcalloc(1, sizeof(*group) + record->n_waves * sizeof(group->in_wave[0]));
+
+	group->label = label->key;
+	group->value = label->value ? label->value : "";
+	group->max = limit_of(record->plan, label->key);
+	return group;
+}
+
 static void
 count_planned(zhashx_t *groups, const Gdr__RolloutRecord *record, const Gdr__Node *document, uint32_t wave)
 {
 	for (size_t i = 0; i < document->n_labels; i++) {
-		const Gdr__Node__LabelsEntry *label = document->labels[i];
-		auto_free char *key = xasprintf("%s=%s", label->key, label->value);
+		auto_free char *key = key_of(document->labels[i]);
 		struct share *group = zhashx_lookup(groups, key);
 
 		if (!group) {
-			group = xcalloc(1, sizeof(*group) + record->n_waves * sizeof(group->in_wave[0]));
-			group->label = label->key;
-			group->value = label->value;
-			group->max = limit_of(record->plan, label->key);
+			group = new_share(record, document->labels[i]);
 			(void)zhashx_insert(groups, key, group);
 		}
 		group->planned++;
@@ -63,7 +76,7 @@ static void
 count_host(zhashx_t *groups, const Gdr__Node *document)
 {
 	for (size_t i = 0; i < document->n_labels; i++) {
-		auto_free char *key = xasprintf("%s=%s", document->labels[i]->key, document->labels[i]->value);
+		auto_free char *key = key_of(document->labels[i]);
 		struct share *group = zhashx_lookup(groups, key);
 
 		if (group)

@@ -119,15 +119,19 @@ find_limits(const struct fleet *fleet, struct grant_limit **out)
 	return n;
 }
 
+static const char *
+value_for(const struct grant_limit *limit, const struct node *node)
+{
+	return limit->label ? PB_MAP_GET(node->document->labels, node->document->n_labels, limit->label) : "";
+}
+
 /* One row of it; 'values' holds the node's value for each limit. */
 static struct grant_node
 candidate(const struct fleet *fleet, const struct node *node, const struct grant_limit *limits, size_t n,
 	  const char **values, uint64_t now_ms)
 {
 	for (size_t i = 0; i < n; i++)
-		values[i] = limits[i].label
-				    ? PB_MAP_GET(node->document->labels, node->document->n_labels, limits[i].label)
-				    : "";
+		values[i] = value_for(&limits[i], node);
 	return (struct grant_node){ .name = node->name,
 				    .values = values,
 				    .open = node->grant_boot != NULL,
