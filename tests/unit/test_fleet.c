@@ -519,7 +519,7 @@ since_when_an_item_is_not_right(void **state)
 	uint64_t begun = w->now;
 
 	world_does(w, "apply: {profiles: [" P1 "]}", "profile/p created");
-	settled_node(w, "n1", KEY_1);
+	world_settled(w, "n1", KEY_1);
 	dated(w, begun, "[{name: pci, items: [{key: a, fix: live}, {key: b, fix: none}]}]", "pci/a 1000");
 	/* Another layer's item of that name, and another order. */
 	dated(w, begun,
