@@ -57,3 +57,42 @@ within 60 node_is n2 ready
 [ "$(boot_of n2)" != "$before" ] || broken 'it did not reboot'
 expect 0 ctl node show n2
 says '^NIC: +0000:3f:00.0 MCX623106AN-SIM, firmware 22.36.1010'
+
+note 'an assignment to a revision without a setting puts back what was there, in reverse order, with its boots'
+sed 's/^      unlock: .*/&\n      on_unset: restore/' "$WORK/host.yaml" >"$WORK/restore.yaml"
+sed -E '/^ +(ADVANCED_PCI_SETTINGS|MAX_ACC_OUT_READ|P2P_ORDERING_MODE): /d; s/^( +)unlock: .*/\1on_unset: restore/' \
+	"$WORK/host.yaml" >"$WORK/without.yaml"
+card=$(root_of n1)/.sim/nic/0000:3f:00
+# card_has PARAMETER CURRENT NEXT
+card_has() {
+	grep -qE "^$1 $2 $3$" "$card" || broken "not $1 $2 $3: $(grep "^$1 " "$card")"
+}
+# told_of NODE TEXT: gdrctl shows it of the node.
+told_of() {
+	ctl node show "$1" | grep -qF "$2"
+}
+before=$(boot_of n1)
+sets=$(root_of n1)/.sim/nic/sets
+expect 0 ctl apply -f "$WORK/restore.yaml"
+expect 0 ctl node assign n1 vela-a100@4
+within 60 node_is n1 ready
+[ "$(boot_of n1)" = "$before" ] || broken 'it rebooted for a setting that is as it was'
+card_has MAX_ACC_OUT_READ 44 44
+written=$(grep -c . "$sets")
+expect 0 ctl apply -f "$WORK/without.yaml"
+expect 0 ctl node assign n1 vela-a100@5
+within 20 told_of n1 'put back after MAX_ACC_OUT_READ'
+within 60 node_is n1 ready
+for name in ADVANCED_PCI_SETTINGS MAX_ACC_OUT_READ P2P_ORDERING_MODE; do
+	card_has $name 0 0
+done
+card_has RDMA_SELECTIVE_REPEAT_EN 1 1
+OUT=$(tail -n "+$((written + 1))" "$sets")
+[ "$(grep -n MAX_ACC_OUT_READ <<<"$OUT" | tail -n 1 | cut -d: -f1)" -lt "$(grep -n ADVANCED_PCI_SETTINGS <<<"$OUT" | head -n 1 | cut -d: -f1)" ] ||
+	broken 'the one that unlocks was put back before what it unlocks'
+expect 0 ctl node show n1
+says '[Rr]eboots.* 2 of 3'
+expect 0 ctl node reboots n1
+says 'reboot 2 of 2'
+expect 0 check_of n1
+if grep -q '0000:3f:00.0/MAX_ACC_OUT_READ' <<<"$OUT"; then broken 'what was put back is looked after still'; fi
