@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/buf.h"
@@ -11,20 +12,34 @@
 #include "common/pbtext.h"
 #include "common/utf8.h"
 
-static const struct rule rules[] = {
+/* In the order of the file, and of their names from the first search on: each value of each report asks. */
+static struct rule rules[] = {
 #define RULE(message_, field_, kind_, min_, max_) \
 	{ .message = #message_, .field = #field_, .kind = (kind_), .min = (min_), .max = (max_) },
 #include "common/rules.def"
 #undef RULE
 };
 
+static int
+by_name(const void *a, const void *b)
+{
+	const struct rule *x = a;
+	const struct rule *y = b;
+	int order = strcmp(x->message, y->message);
+
+	return order ? order : strcmp(x->field, y->field);
+}
+
 const struct rule *
 rules_find(const ProtobufCMessageDescriptor *type, const char *field)
 {
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		if (strcmp(rules[i].message, type->short_name) == 0 && strcmp(rules[i].field, field) == 0)
-			return &rules[i];
-	return NULL;
+	static bool sorted;
+	const struct rule wanted = { .message = type->short_name, .field = field };
+
+	if (!sorted)
+		qsort(rules, sizeof(rules) / sizeof(rules[0]), sizeof(rules[0]), by_name);
+	sorted = true;
+	return bsearch(&wanted, rules, sizeof(rules) / sizeof(rules[0]), sizeof(rules[0]), by_name);
 }
 
 const char *

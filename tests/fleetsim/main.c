@@ -1,420 +1,224 @@
-/* main.c - gdr-fleetsim: thousands of agents in one process, against a real gdrd.
+/* main.c - gdr-fleetsim: thousands of agents against a real gdrd.
  *
- * Each agent has its own key and its own connection and speaks the protocol of proto/wire.proto; what it has instead
- * of a machine is a report that says "settled".  It declares its nodes, lets their keys in, connects them, moves
- * them to a profile, and says how long each step took.  It is told whom to load by a gdrctl.yaml of an admin. */
+ * It declares its nodes, lets their keys in, connects them, moves them to a profile, and says how long each step took;
+ * then it lets them report, if that is asked for, and says how long gdrd took to acknowledge.  It is told whom to load by
+ * a gdrctl.yaml of an admin.  As many processes are full of agents as the limit of descriptors makes necessary. */
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
-#include <zmq.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
-#include "common/wire.h"
-#include "proto/api.pb-c.h"
-#include "proto/config.pb-c.h"
-#include "proto/wire.pb-c.h"
+#include "tests/fleetsim/fleetsim.h"
 
-#define LABEL    "fleetsim"
-#define PATIENCE 60000 /* ms for any one step */
-#define MUTE_MS  20000 /* A handshake that got stuck. */
-#define HELLO_MS 2000
-#define TURN_MS  100
-#define CHUNK    500 /* Node documents an apply */
+#define LOOK_MS    10
+#define SPARE_FDS  64
+#define REPORT_MAX (8U << 20)
 
-struct agent {
-	char name[32];
-	struct keypair key;
-	struct wire *wire;
-	bool live;
-	uint64_t generation;
-	bool committed; /* The report of this generation is. */
-	uint8_t digest[PB_DIGEST_LEN];
-	long long hello_ms;
-	long long lease_ms;
-	long long heard_ms;
+struct story {
+	struct load load;
+	struct board *board;
+	pid_t processes[PROCESSES_MAX];
+	size_t n_processes;
+	unsigned long long run_ms;
+	int signals;
 };
 
-struct sim {
-	struct agent *agents;
-	size_t n;
-	const Gdr__Context *context;
-	struct wire *operator_wire;
-	const char *endpoint;
-	const char *profile;
-	uint32_t lease;
-	zmq_pollitem_t *items;
-};
+/* --- the processes ------------------------------------------------------------------------------------------------ */
 
-static long long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
-/* --- as an operator --------------------------------------------------------------------------------------------- */
-
-static int
-ask(struct sim *sim, Gdr__Request *request, struct err *err)
-{
-	struct wire_frame frame;
-	size_t len;
-	auto_free uint8_t *data = pb_pack(&request->base, &len);
-	long long end = now_ms() + PATIENCE;
-	int rc;
-
-	while ((rc = wire_send(sim->operator_wire, NULL, data, len)) == -EAGAIN && now_ms() < end)
-		(void)wire_wait(sim->operator_wire, 20, &frame);
-	if (rc < 0 || wire_wait(sim->operator_wire, PATIENCE, &frame) <= 0)
-		return err_set(err, -ETIMEDOUT, "%s: no answer", sim->context->endpoint);
-	auto_pb Gdr__Response *answer = (Gdr__Response *)pb_unpack(&gdr__response__descriptor, frame.data, frame.len,
-								   err);
-	if (!answer)
-		return err->code;
-	if (answer->code != GDR__CODE__CODE_OK)
-		return err_set(err, -EIO, "%s", answer->message ? answer->message : "refused");
-	return 0;
-}
-
-static int
-declare(struct sim *sim, size_t from, size_t to, struct err *err)
-{
-	Gdr__Request request = GDR__REQUEST__INIT;
-	Gdr__Apply apply = GDR__APPLY__INIT;
-	Gdr__Node nodes[CHUNK];
-	Gdr__Node *pointers[CHUNK];
-	char key[] = LABEL;
-	char value[] = "yes";
-	Gdr__Node__LabelsEntry label = GDR__NODE__LABELS_ENTRY__INIT;
-	Gdr__Node__LabelsEntry *labels[] = { &label };
-
-	label.key = key;
-	label.value = value;
-	for (size_t i = from; i < to; i++) {
-		Gdr__Node *node = &nodes[i - from];
-
-		gdr__node__init(node);
-		node->name = sim->agents[i].name;
-		node->n_labels = 1;
-		node->labels = labels;
-		pointers[i - from] = node;
-	}
-	apply.n_nodes = to - from;
-	apply.nodes = pointers;
-	request.body_case = GDR__REQUEST__BODY_APPLY;
-	request.apply = &apply;
-	return ask(sim, &request, err);
-}
-
-static int
-let_in(struct sim *sim, struct agent *agent, struct err *err)
-{
-	Gdr__Request request = GDR__REQUEST__INIT;
-	Gdr__NodeAccept accept = GDR__NODE_ACCEPT__INIT;
-
-	accept.key = agent->key.public_key;
-	accept.name = agent->name;
-	request.body_case = GDR__REQUEST__BODY_NODE_ACCEPT;
-	request.node_accept = &accept;
-	return ask(sim, &request, err);
-}
-
-static int
-assign(struct sim *sim, struct err *err)
-{
-	Gdr__Request request = GDR__REQUEST__INIT;
-	Gdr__NodeAssign move = GDR__NODE_ASSIGN__INIT;
-	Gdr__Selection of = GDR__SELECTION__INIT;
-	char selector[] = LABEL "=yes";
-	auto_free char *profile = xstrdup(sim->profile);
-
-	of.selector = selector;
-	move.of = &of;
-	move.profile = profile;
-	request.body_case = GDR__REQUEST__BODY_NODE_ASSIGN;
-	request.node_assign = &move;
-	return ask(sim, &request, err);
-}
-
-/* --- as the agents ------------------------------------------------------------------------------------------------ */
-
-static void
-send_up(struct agent *agent, Gdr__FromAgent *up)
-{
-	size_t len;
-	auto_free uint8_t *data = pb_pack(&up->base, &len);
-
-	(void)wire_send(agent->wire, NULL, data, len);
-}
-
-static void
-send_hello(struct agent *agent)
-{
-	Gdr__FromAgent up = GDR__FROM_AGENT__INIT;
-	Gdr__Hello hello = GDR__HELLO__INIT;
-
-	hello.has_protocol = hello.has_generation = true;
-	hello.protocol = PROTOCOL;
-	hello.generation = agent->generation;
-	hello.node = agent->name;
-	hello.boot_id = agent->name;
-	up.body_case = GDR__FROM_AGENT__BODY_HELLO;
-	up.hello = &hello;
-	send_up(agent, &up);
-	agent->hello_ms = now_ms() + HELLO_MS;
-}
-
-static void
-send_report(struct agent *agent, char *spec_hash)
-{
-	Gdr__FromAgent up = GDR__FROM_AGENT__INIT;
-	Gdr__Report report = GDR__REPORT__INIT;
-	size_t len;
-
-	report.has_generation = report.has_outcome = true;
-	report.generation = agent->generation;
-	report.spec_hash = spec_hash;
-	report.boot_id = agent->name;
-	report.outcome = GDR__OUTCOME__OUTCOME_SETTLED;
-	auto_free uint8_t *data = pb_pack(&report.base, &len);
-	pb_digest(data, len, agent->digest);
-	up.body_case = GDR__FROM_AGENT__BODY_REPORT;
-	up.report = &report;
-	send_up(agent, &up);
-}
-
-static void
-send_lease(const struct sim *sim, struct agent *agent)
-{
-	Gdr__FromAgent up = GDR__FROM_AGENT__INIT;
-	Gdr__Lease lease = GDR__LEASE__INIT;
-
-	lease.has_generation = lease.has_report_digest = true;
-	lease.generation = agent->generation;
-	lease.boot_id = agent->name;
-	lease.report_digest = (ProtobufCBinaryData){ .len = PB_DIGEST_LEN, .data = agent->digest };
-	up.body_case = GDR__FROM_AGENT__BODY_LEASE;
-	up.lease = &lease;
-	send_up(agent, &up);
-	agent->lease_ms = now_ms() + sim->lease;
-}
-
-static void
-take(struct sim *sim, struct agent *agent, const Gdr__ToAgent *down)
-{
-	switch ((int)down->body_case) {
-	case GDR__TO_AGENT__BODY_WELCOME:
-		agent->live = down->welcome->answer == GDR__WELCOME__ANSWER__ACCEPTED;
-		sim->lease = down->welcome->lease_ms;
-		agent->lease_ms = now_ms() + sim->lease;
-		if (!agent->live)
-			agent->hello_ms = now_ms() + down->welcome->retry_after_ms;
-		break;
-	case GDR__TO_AGENT__BODY_DESIRED:
-		agent->generation = down->desired->generation;
-		agent->committed = false;
-		send_lease(sim, agent);
-		send_report(agent, down->desired->spec_hash);
-		break;
-	case GDR__TO_AGENT__BODY_LEASE_OK:
-		agent->committed = down->lease_ok->report_digest.len == PB_DIGEST_LEN &&
-				   memcmp(down->lease_ok->report_digest.data, agent->digest, PB_DIGEST_LEN) == 0 &&
-				   down->lease_ok->generation == agent->generation;
-		break;
-	default: break;
-	}
-}
-
-static int
-connect_agent(struct sim *sim, size_t i, struct err *err)
-{
-	struct agent *agent = &sim->agents[i];
-
-	wire_close(agent->wire);
-	agent->wire = NULL;
-	agent->live = false;
-	agent->heard_ms = now_ms();
-	if (wire_connect(sim->endpoint, sim->context->server_key, &agent->key, 1000, &agent->wire, err) < 0)
-		return err->code;
-	sim->items[i] = (zmq_pollitem_t){ .socket = wire_socket(agent->wire), .events = ZMQ_POLLIN };
-	return 0;
-}
-
-/* As agent/comm.c does: silence for three leases, or a handshake that leads nowhere, ends the connection. */
-static bool
-is_silent(const struct sim *sim, const struct agent *agent, long long now)
-{
-	return now - agent->heard_ms > (agent->live ? 3LL * sim->lease : MUTE_MS) && now >= agent->hello_ms;
-}
-
-static void
-tend(struct sim *sim, size_t i)
-{
-	struct agent *agent = &sim->agents[i];
-	struct wire_frame frame;
-	struct err err = { 0 };
-	long long now = now_ms();
-
-	while (wire_recv(agent->wire, &frame) > 0) {
-		auto_pb Gdr__ToAgent *down = (Gdr__ToAgent *)pb_unpack(&gdr__to_agent__descriptor, frame.data,
-								       frame.len, &err);
-
-		agent->heard_ms = now;
-		if (down)
-			take(sim, agent, down);
-	}
-	if (is_silent(sim, agent, now) && connect_agent(sim, i, &err) < 0)
-		abort(); /* Out of sockets: there is nothing to measure any more. */
-	if (!agent->live && now >= agent->hello_ms && wire_state(agent->wire) == WIRE_UP)
-		send_hello(agent);
-	if (agent->live && now >= agent->lease_ms)
-		send_lease(sim, agent);
-}
-
-/* Until 'done' is true of every agent, or 'ms' are over; the number of which it is. */
 static size_t
-turn_until(struct sim *sim, bool (*done)(const struct agent *agent), long long ms)
+agents_a_process(void)
 {
-	long long end = now_ms() + ms;
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return 1;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+	return files.rlim_cur > SPARE_FDS + FDS_AN_AGENT ? (files.rlim_cur - SPARE_FDS) / FDS_AN_AGENT : 1;
+}
+
+/* Before anything has to do with libzmq, whose threads do not come along. */
+static int
+start_processes(struct story *story, struct err *err)
+{
+	size_t most = agents_a_process();
+	size_t n = (story->load.n + most - 1) / most;
+
+	if (n > PROCESSES_MAX)
+		return err_set(err, -EMFILE, "%zu agents take %d descriptors each: raise the limit (ulimit -n)",
+			       story->load.n, FDS_AN_AGENT);
+	for (size_t i = 0; i < n; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			return err_set(err, -errno, "fork: %s", strerror(errno));
+		if (pid == 0) {
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+			agents_run(&story->load, story->load.n * i / n, story->load.n * (i + 1) / n, story->board,
+				   &story->board->of[i]);
+			exit(0);
+		}
+		story->processes[story->n_processes++] = pid;
+	}
+	return 0;
+}
+
+static void
+end_processes(struct story *story)
+{
+	story->board->order = ORDER_END;
+	for (size_t i = 0; i < story->n_processes; i++)
+		(void)waitpid(story->processes[i], NULL, 0);
+}
+
+/* --- the board ------------------------------------------------------------------------------------------------------ */
+
+static size_t
+count_live(const struct board *board)
+{
 	size_t n = 0;
 
-	while (now_ms() < end) {
-		(void)zmq_poll(sim->items, (int)sim->n, 20);
-		n = 0;
-		for (size_t i = 0; i < sim->n; i++) {
-			tend(sim, i);
-			n += done(&sim->agents[i]);
-		}
-		if (n == sim->n)
-			break;
-	}
+	for (size_t i = 0; i < PROCESSES_MAX; i++)
+		n += board->of[i].live;
 	return n;
 }
 
-static bool
-is_live(const struct agent *agent)
+static size_t
+count_committed(const struct board *board)
 {
-	return agent->live;
+	size_t n = 0;
+
+	for (size_t i = 0; i < PROCESSES_MAX; i++)
+		n += board->of[i].committed;
+	return n;
 }
 
-static bool
-is_committed(const struct agent *agent)
-{
-	return agent->live && agent->generation > 0 && agent->committed;
-}
-
-static bool
-never(const struct agent *agent)
-{
-	(void)agent;
-	return false;
-}
-
-/* Who is out, and how far its connection got. */
+/* Says how long acknowledgements took since it was last asked. */
 static void
-name_the_missing(const struct sim *sim)
+say_acks(struct board *board)
 {
-	static const char *const text[] = { [WIRE_DOWN] = "no connection",
-					    [WIRE_MUTE] = "no handshake",
-					    [WIRE_UP] = "connected, not welcomed",
-					    [WIRE_REFUSED] = "refused" };
+	static unsigned long counts[ACK_MAX_MS + 1];
+	unsigned long all = 0;
+	unsigned long seen = 0;
+	int median = -1;
+	int most = -1;
+	int worst = 0;
 
-	for (size_t i = 0; i < sim->n; i++)
-		if (!sim->agents[i].live)
-			(void)printf("  %s: %s\n", sim->agents[i].name, text[wire_state(sim->agents[i].wire)]);
+	for (int ms = 0; ms <= ACK_MAX_MS; ms++) {
+		counts[ms] = 0;
+		for (size_t i = 0; i < PROCESSES_MAX; i++)
+			counts[ms] += atomic_exchange(&board->of[i].acks[ms], 0);
+		all += counts[ms];
+	}
+	for (int ms = 0; ms <= ACK_MAX_MS; ms++) {
+		seen += counts[ms];
+		if (median < 0 && seen * 2 >= all)
+			median = ms;
+		if (most < 0 && seen * 100 >= all * 99)
+			most = ms;
+		if (counts[ms])
+			worst = ms;
+	}
+	(void)printf("acknowledged %lu reports: median %d ms, 99 %% %d ms, worst %d ms\n", all, median, most, worst);
+	(void)fflush(stdout);
 }
 
-/* --- the story --------------------------------------------------------------------------------------------------- */
+/* --- the story ------------------------------------------------------------------------------------------------------ */
 
 static int
-step(const struct sim *sim, const char *what, long long begun, size_t n)
+step(const struct story *story, const char *what, int64_t begun, size_t n)
 {
-	double seconds = (double)(now_ms() - begun) / 1000;
+	double seconds = (double)(clock_ms() - begun) / 1000;
 
-	(void)printf("%-28s %6zu of %zu in %7.2f s  (%.0f a second)\n", what, n, sim->n, seconds,
+	(void)printf("%-28s %6zu of %zu in %7.2f s  (%.0f a second)\n", what, n, story->load.n, seconds,
 		     seconds > 0 ? (double)n / seconds : 0);
 	(void)fflush(stdout);
-	return n == sim->n ? 0 : 1;
+	return n == story->load.n ? 0 : 1;
 }
 
-static int
-prepare(struct sim *sim, struct err *err)
+/* Until it is so of every agent, or patience ends; of how many it is. */
+static size_t
+wait_for_all(const struct story *story, size_t (*count)(const struct board *board))
 {
-	long long begun = now_ms();
-	int rc = 0;
+	int64_t end = clock_ms() + PATIENCE_MS;
 
-	for (size_t i = 0; i < sim->n; i++) {
-		(void)snprintf(sim->agents[i].name, sizeof(sim->agents[i].name), "load-%05zu", i + 1);
-		keys_generate(&sim->agents[i].key);
+	while (count(story->board) < story->load.n && clock_ms() < end)
+		(void)poll(NULL, 0, LOOK_MS);
+	return count(story->board);
+}
+
+/* Until the time is over, or SIGTERM. SIGUSR1 asks how acknowledgements went since it last did. */
+static void
+run_on(const struct story *story)
+{
+	int64_t end = clock_ms() + (int64_t)story->run_ms;
+	struct signalfd_siginfo info = { 0 };
+
+	if (story->load.report_ms)
+		story->board->order = ORDER_REPORT;
+	for (int64_t left = end - clock_ms(); left > 0; left = end - clock_ms()) {
+		struct pollfd signals = { .fd = story->signals, .events = POLLIN };
+
+		if (poll(&signals, 1, (int)left) <= 0 || read(story->signals, &info, sizeof(info)) != sizeof(info))
+			continue;
+		if (info.ssi_signo != SIGUSR1)
+			return;
+		say_acks(story->board);
 	}
-	for (size_t i = 0; rc == 0 && i < sim->n; i += CHUNK)
-		rc = declare(sim, i, i + CHUNK < sim->n ? i + CHUNK : sim->n, err);
-	for (size_t i = 0; rc == 0 && i < sim->n; i++)
-		rc = let_in(sim, &sim->agents[i], err);
-	if (rc == 0)
-		(void)step(sim, "declared and let in", begun, sim->n);
-	return rc;
 }
 
 static int
-connect_all(struct sim *sim, struct err *err)
+tell(const struct story *story, struct err *err)
 {
-	sim->items = xcalloc(sim->n, sizeof(*sim->items));
-	for (size_t i = 0; i < sim->n; i++)
-		if (connect_agent(sim, i, err) < 0)
-			return err->code;
-	return 0;
-}
+	int64_t begun = clock_ms();
 
-static int
-story(struct sim *sim, long long run_ms, struct err *err)
-{
-	struct keypair self = { 0 };
-	int rc;
-
-	(void)snprintf(self.public_key, sizeof(self.public_key), "%s", sim->context->public_key);
-	(void)snprintf(self.secret_key, sizeof(self.secret_key), "%s", sim->context->secret_key);
-	rc = wire_connect(sim->context->endpoint, sim->context->server_key, &self, 100, &sim->operator_wire, err);
-	if (rc == 0)
-		rc = prepare(sim, err);
-	long long begun = now_ms();
-	if (rc == 0)
-		rc = connect_all(sim, err);
-	if (rc < 0)
-		return rc;
-	int failed = step(sim, "connected and welcomed", begun, turn_until(sim, is_live, PATIENCE));
-	begun = now_ms();
-	rc = assign(sim, err);
-	if (rc < 0)
-		return rc;
-	failed |= step(sim, "pushed, reported, committed", begun, turn_until(sim, is_committed, PATIENCE));
-	if (run_ms) {
-		begun = now_ms();
-		(void)turn_until(sim, never, run_ms);
-		failed |= step(sim, "connected in the end", begun, turn_until(sim, is_live, TURN_MS));
+	if (operator_prepare(&story->load, err) < 0)
+		return err->code;
+	(void)step(story, "declared and let in", begun, story->load.n);
+	begun = clock_ms();
+	story->board->order = ORDER_CONNECT;
+	int failed = step(story, "connected and welcomed", begun, wait_for_all(story, count_live));
+	begun = clock_ms();
+	if (operator_assign(&story->load, err) < 0)
+		return err->code;
+	failed |= step(story, "pushed, reported, committed", begun, wait_for_all(story, count_committed));
+	say_acks(story->board);
+	if (story->run_ms) {
+		begun = clock_ms();
+		run_on(story);
+		say_acks(story->board);
+		failed |= step(story, "connected in the end", begun, count_live(story->board));
 	}
-	if (failed)
-		name_the_missing(sim);
 	return failed;
 }
+
+/* --- begin and end --------------------------------------------------------------------------------------------------- */
 
 static void
 usage(FILE *to)
 {
 	(void)fprintf(
 		to,
-		"usage: gdr-fleetsim --context GDRCTL.YAML --agents tcp://HOST:PORT --profile NAME [--nodes N] [--run 30s]\n\n"
-		"Loads a gdrd with N agents (default 100) and says how long each step took.\n"
+		"usage: gdr-fleetsim --context GDRCTL.YAML --agents tcp://HOST:PORT --profile NAME [OPTION...]\n\n"
+		"Loads a gdrd with many agents and says how long each step took.\n\n"
+		"  --nodes N       so many agents (default 100)\n"
+		"  --like FILE     each says what this report says (of `gdr-agent check -o json`), as if all were right\n"
+		"  --run 30s       stay for so long after the last step, or until SIGTERM;\n"
+		"  --report 10s    and let each agent say something new this often.  SIGUSR1: how did it go so far?\n\n"
 		"Exit status: 0 every agent got through, 1 not, 2 usage.\n");
 }
 
@@ -433,6 +237,78 @@ load_context(const char *path, ProtobufCMessage **file, struct err *err)
 	return rc;
 }
 
+/* Without its VMs, whose guests would be nodes, too.  No path: it says nothing. */
+static int
+load_report(const char *path, Gdr__Report **out, struct err *err)
+{
+	auto_free char *text = NULL;
+	size_t len = 0;
+
+	if (!path) {
+		*out = xcalloc(1, sizeof(**out));
+		gdr__report__init(*out);
+		return 0;
+	}
+	int rc = file_read(path, REPORT_MAX, &text, &len, err);
+	if (rc == 0)
+		rc = pbtext_parse(&gdr__report__descriptor, path, text, len, (ProtobufCMessage **)out, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < (*out)->n_layers; i++)
+		for (size_t j = 0; j < (*out)->layers[i]->n_items; j++)
+			(*out)->layers[i]->items[j]->fix = GDR__FIX__FIX_NONE;
+	for (size_t i = 0; i < (*out)->n_vms; i++)
+		pb_free(&(*out)->vms[i]->base);
+	(*out)->n_vms = 0;
+	return 0;
+}
+
+static void
+make_identities(struct load *load)
+{
+	load->all = xcalloc(load->n, sizeof(*load->all));
+	for (size_t i = 0; i < load->n; i++) {
+		(void)snprintf(load->all[i].name, sizeof(load->all[i].name), "load-%05zu", i + 1);
+		keys_generate(&load->all[i].key);
+	}
+}
+
+static int
+catch_signals(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGUSR1);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int
+run(struct story *story, const char *context, const char *like, struct err *err)
+{
+	auto_pb ProtobufCMessage *file = NULL;
+	auto_pb Gdr__Report *report = NULL;
+	int rc = load_context(context, &file, err);
+
+	if (rc == 0)
+		rc = load_report(like, &report, err);
+	if (rc < 0)
+		return rc;
+	story->load.context = ((Gdr__CtlConfig *)file)->contexts[0];
+	story->load.report = report;
+	make_identities(&story->load);
+	story->signals = catch_signals();
+	rc = start_processes(story, err);
+	if (rc == 0)
+		rc = tell(story, err);
+	end_processes(story);
+	free(story->load.all);
+	return rc;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -441,52 +317,41 @@ main(int argc, char **argv)
 		{ "agents", required_argument, NULL, 'a' },
 		{ "profile", required_argument, NULL, 'p' },
 		{ "nodes", required_argument, NULL, 'n' },
+		{ "like", required_argument, NULL, 'l' },
 		{ "run", required_argument, NULL, 'r' },
+		{ "report", required_argument, NULL, 'R' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct rlimit files;
-	struct sim sim = { .n = 100, .lease = 30000 };
-	auto_pb ProtobufCMessage *file = NULL;
+	struct story story = { .load = { .n = 100 } };
+	unsigned long long report_ms = 0;
 	const char *context = NULL;
-	unsigned long long run_ms = 0;
+	const char *like = NULL;
 	struct err err = { 0 };
+	bool right = true;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "c:a:p:n:r:h", options, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "c:a:p:n:l:r:R:h", options, NULL)) != -1)
 		switch (c) {
 		case 'c': context = optarg; break;
-		case 'a': sim.endpoint = optarg; break;
-		case 'p': sim.profile = optarg; break;
-		case 'n': sim.n = strtoul(optarg, NULL, 10); break;
-		case 'r':
-			if (!pbtext_duration_parse(optarg, &run_ms))
-				return 2;
-			break;
+		case 'a': story.load.endpoint = optarg; break;
+		case 'p': story.load.profile = optarg; break;
+		case 'n': story.load.n = strtoul(optarg, NULL, 10); break;
+		case 'l': like = optarg; break;
+		case 'r': right = right && pbtext_duration_parse(optarg, &story.run_ms); break;
+		case 'R': right = right && pbtext_duration_parse(optarg, &report_ms); break;
 		case 'h': usage(stdout); return 0;
 		default: return 2;
 		}
-	if (!context || !sim.endpoint || !sim.profile || sim.n == 0) {
+	if (!right || !context || !story.load.endpoint || !story.load.profile || story.load.n == 0) {
 		usage(stderr);
 		return 2;
 	}
-	/* Each agent takes four descriptors. */
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files);
-	}
-	int rc = load_context(context, &file, &err);
-	if (rc == 0) {
-		sim.context = ((Gdr__CtlConfig *)file)->contexts[0];
-		sim.agents = xcalloc(sim.n, sizeof(*sim.agents));
-		rc = story(&sim, (long long)run_ms, &err);
-	}
+	story.load.report_ms = (long long)report_ms;
+	story.board = mmap(NULL, sizeof(*story.board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int rc = story.board == MAP_FAILED ? err_set(&err, -errno, "mmap: %s", strerror(errno))
+					   : run(&story, context, like, &err);
 	if (rc < 0)
 		(void)fprintf(stderr, "gdr-fleetsim: %s\n", err.msg);
-	wire_close(sim.operator_wire);
-	for (size_t i = 0; sim.agents && i < sim.n; i++)
-		wire_close(sim.agents[i].wire);
-	free(sim.agents);
-	free(sim.items);
 	return rc == 0 ? 0 : 1;
 }
