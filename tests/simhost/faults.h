@@ -1,6 +1,6 @@
 #pragma once
 
-/* faults.h - what can go wrong on a host: one table, for people and for tests. */
+/* faults.h - what can go wrong on a host, and in the guest of one of its VMs: a table each, for people and for tests. */
 
 #include <stdbool.h>
 
@@ -11,5 +11,7 @@ struct sim;
 int faults_break(const struct sim *sim, const char *text, bool now, struct err *err);
 /* 'name' NULL: all that are on. */
 int faults_mend(const struct sim *sim, const char *name, bool now, struct err *err);
-/* The table, on stdout; with a host: also what is on. */
+/* A guest that starts has everything whole: what is on is brought about again. */
+int faults_boot(const struct sim *sim, struct err *err);
+/* Both tables, on stdout; with a machine: its own, and what is on. */
 void faults_print(const struct sim *sim);

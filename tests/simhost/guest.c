@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "common/pb.h"
 #include "proto/wire.pb-c.h"
+#include "tests/simhost/faults.h"
 #include "tests/simhost/guest_gpu.h"
 #include "tests/simhost/links.h"
 #include "tests/simhost/machine.h"
@@ -339,6 +340,18 @@ build(struct tree *tree, const struct sim *sim, const Gdr__Vm *vm, const char *x
 	write_disk(tree, sim, root);
 }
 
+static int
+bring_faults_about(const char *root, const char *vm, struct err *err)
+{
+	struct sim inside = { .fd = -1 };
+	int rc = sim_open_guest(&inside, root, vm, err);
+
+	if (rc == 0)
+		rc = faults_boot(&inside, err);
+	sim_close(&inside);
+	return rc;
+}
+
 int
 guest_boot(const struct sim *sim, const char *vm, struct err *err)
 {
@@ -356,5 +369,6 @@ guest_boot(const struct sim *sim, const char *vm, struct err *err)
 	if (rc < 0)
 		return rc;
 	build(&tree, sim, reported, xml, root);
-	return tree_close(&tree);
+	rc = tree_close(&tree);
+	return rc < 0 ? rc : bring_faults_about(root, vm, err);
 }

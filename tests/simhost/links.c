@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "common/buf.h"
 #include "common/err.h"
@@ -262,17 +263,33 @@ set_rings(const struct nlmsghdr *head, struct sim_link *links, int n)
 }
 
 static bool
-answer(int protocol, const struct nlmsghdr *head, struct sim_link *links, int n)
+is_setter(int protocol, const struct nlmsghdr *head)
 {
 	const struct genlmsghdr *generic = mnl_nlmsg_get_payload(head);
 
-	if (protocol == NETLINK_ROUTE && head->nlmsg_type == RTM_NEWLINK)
+	return protocol == NETLINK_ROUTE ? head->nlmsg_type == RTM_NEWLINK
+					 : head->nlmsg_type == FAMILY && generic->cmd == ETHTOOL_MSG_RINGS_SET;
+}
+
+/* True: something changed. */
+static bool
+change(int protocol, const struct nlmsghdr *head, bool refuses, struct sim_link *links, int n)
+{
+	if (refuses)
+		say_end(NLMSG_ERROR, -EPERM, NULL);
+	else if (protocol == NETLINK_ROUTE)
 		return set_link(head, links, n);
-	if (protocol == NETLINK_GENERIC && head->nlmsg_type == FAMILY && generic->cmd == ETHTOOL_MSG_RINGS_SET)
+	else
 		return set_rings(head, links, n);
+	return false;
+}
+
+static void
+tell(int protocol, const struct nlmsghdr *head, const struct sim_link *links, int n)
+{
 	if (protocol == NETLINK_GENERIC && head->nlmsg_type == GENL_ID_CTRL) {
 		say_family();
-		return false;
+		return;
 	}
 	for (int i = 0; i < n; i++)
 		if (protocol == NETLINK_ROUTE)
@@ -280,7 +297,6 @@ answer(int protocol, const struct nlmsghdr *head, struct sim_link *links, int n)
 		else if (links[i].rx_max)
 			say_rings(&links[i]);
 	say_end(NLMSG_DONE, 0, NULL);
-	return false;
 }
 
 int
@@ -306,8 +322,13 @@ links_tool(const struct sim *sim, char *const words[], int n)
 	    mnl_nlmsg_get_payload_len(&question.head) < sizeof(struct genlmsghdr) ||
 	    tree_open(&tree, AT_FDCWD, root, &err) < 0)
 		return 1;
+	(void)flock(tree.fd, LOCK_EX); /* Others change them, too. */
 	int n_links = links_load(&tree, links);
-	if (answer((int)strtol(words[1], NULL, 10), &question.head, links, n_links))
+	int protocol = (int)strtol(words[1], NULL, 10);
+	bool refuses = tree_exists(&tree, ".sim/faults/link-refuses");
+	if (!is_setter(protocol, &question.head))
+		tell(protocol, &question.head, links, n_links);
+	else if (change(protocol, &question.head, refuses, links, n_links))
 		links_save(&tree, links, n_links);
 	return tree_close(&tree) < 0 ? 1 : 0;
 }

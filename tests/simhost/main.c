@@ -107,7 +107,7 @@ run_run(struct arguments *arguments, struct err *err)
 static int
 run_break(struct arguments *arguments, struct err *err)
 {
-	int rc = sim_open(&arguments->sim, arguments->operands[0], err);
+	int rc = sim_open_any(&arguments->sim, arguments->operands[0], err);
 
 	for (int i = 1; rc == 0 && i < arguments->n; i++)
 		rc = faults_break(&arguments->sim, arguments->operands[i], arguments->now, err);
@@ -117,7 +117,7 @@ run_break(struct arguments *arguments, struct err *err)
 static int
 run_mend(struct arguments *arguments, struct err *err)
 {
-	int rc = sim_open(&arguments->sim, arguments->operands[0], err);
+	int rc = sim_open_any(&arguments->sim, arguments->operands[0], err);
 
 	if (rc == 0 && arguments->n == 1)
 		return faults_mend(&arguments->sim, NULL, arguments->now, err);
@@ -133,7 +133,7 @@ run_faults(struct arguments *arguments, struct err *err)
 		faults_print(NULL);
 		return 0;
 	}
-	int rc = sim_open(&arguments->sim, arguments->operands[0], err);
+	int rc = sim_open_any(&arguments->sim, arguments->operands[0], err);
 	if (rc == 0)
 		faults_print(&arguments->sim);
 	return rc;
@@ -236,9 +236,10 @@ static const struct command {
 	{ "run", "DIR", "be its first process: keep the agent running, reboot it when asked", 1, 1, run_run },
 	{ "boot", "DIR", "one boot, without any process", 1, 1, run_boot },
 	{ "reboot", "DIR", "ask the running one, or boot at once", 1, 1, run_reboot },
-	{ "break", "DIR FAULT[=VALUE]...", "bring faults about", 2, MAX_OPERANDS, run_break },
-	{ "mend", "DIR [FAULT...]", "end these faults, or all", 1, MAX_OPERANDS, run_mend },
-	{ "faults", "[DIR]", "list what can break, and what is broken", 0, 1, run_faults },
+	{ "break", "DIR[/VM] FAULT[=VALUE]...", "bring faults about, on a host or in the guest of its VM", 2,
+	  MAX_OPERANDS, run_break },
+	{ "mend", "DIR[/VM] [FAULT...]", "end these faults, or all", 1, MAX_OPERANDS, run_mend },
+	{ "faults", "[DIR[/VM]]", "list what can break, and what is broken", 0, 1, run_faults },
 	{ "peek", "DIR ADDRESS REGISTER", "read 16 bits: 1a0, CAP_EXP+8, ECAP_ACS+6", 3, 3, run_peek },
 	{ "poke", "DIR ADDRESS REGISTER HEX", "write 16 bits", 4, 4, run_poke },
 	{ "vm", "DIR [NAME start|stop|pause|xml]", "its VMs, as virsh would; or: vm DIR define FILE", 1, 3, run_vm },
@@ -268,11 +269,14 @@ usage(FILE *to)
 			  "  --reboot-time TIME      how long it is off (default 3s)\n"
 			  "  --log FILE              one line for each event (default: stderr)\n"
 			  "options of break and mend:\n"
-			  "  --now                   what acts at the next boot acts now too\n\n"
+			  "  --now                   what acts at the next boot acts now too\n"
+			  "'gdr-simhost faults' lists all that can break, on hosts and in guests.\n\n"
 			  "examples:\n"
 			  "  gdr-simhost create hosts/sim1 --name sim1\n"
 			  "  gdr-simhost run hosts/sim1 --agent build/bin/gdr-agent --reboot-time 1s\n"
+			  "  gdr-simhost faults\n"
 			  "  gdr-simhost break hosts/sim1 acs-cleared=0000:3c:00.0\n"
+			  "  gdr-simhost break hosts/sim1/sim1-gpu0 gid-gone=mlx5_1\n"
 			  "  lspci -A linux-sysfs -O sysfs.path=$PWD/hosts/sim1/sys/bus/pci -tv\n\n"
 			  "exit status: 0 done, 1 error, 2 usage\n");
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "common/err.h"
@@ -139,6 +140,29 @@ sim_open(struct sim *sim, const char *dir, struct err *err)
 	if (!sim->name)
 		return err_set(err, -EINVAL, "%s/.sim/host: no name", dir);
 	return 0;
+}
+
+int
+sim_open_guest(struct sim *sim, const char *root, const char *vm, struct err *err)
+{
+	sim->in_vm = true;
+	sim->name = xstrdup(vm);
+	return open_folder(sim, root, err);
+}
+
+int
+sim_open_any(struct sim *sim, const char *dir, struct err *err)
+{
+	const char *vm = strrchr(dir, '/');
+	auto_free char *host = vm ? xasprintf("%.*s", (int)(vm - dir), dir) : NULL;
+	auto_free char *mark = xasprintf("%s/.sim/host", host ? host : "");
+	auto_free char *root = xasprintf("%s/.sim/guests/%s", host ? host : "", vm ? vm + 1 : "");
+
+	if (access(dir, F_OK) == 0 || access(mark, F_OK) < 0)
+		return sim_open(sim, dir, err);
+	if (access(root, F_OK) < 0)
+		return err_set(err, -ENOENT, "%s has no VM '%s' that ever ran", host, vm + 1);
+	return sim_open_guest(sim, root, vm + 1, err);
 }
 
 void

@@ -28,11 +28,16 @@ struct sim {
 	unsigned memory;       /* GiB for each NUMA node. */
 	unsigned pages_memory; /* Per cent of it that huge pages may take. */
 	enum sim_ats ats;
+	bool in_vm; /* It is the machine in a VM: only 'dir', 'fd' and 'name' are set. */
 };
 
 /* What `create` was told; 'sim' owns its strings. */
 int sim_create(struct sim *sim, const char *dir, const char *check_interval, struct err *err);
 int sim_open(struct sim *sim, const char *dir, struct err *err);
+/* The machine in a VM, by its root. */
+int sim_open_guest(struct sim *sim, const char *root, const char *vm, struct err *err);
+/* A host's "DIR", or "DIR/VM": the machine in one of its VMs. */
+int sim_open_any(struct sim *sim, const char *dir, struct err *err);
 void sim_close(struct sim *sim);
 
 /* "kernel", "not-pt", "off". */

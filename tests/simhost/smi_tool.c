@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -20,6 +21,7 @@
 /* nvidia-smi(1), RETURN VALUE. */
 enum {
 	EXIT_ARGUMENT = 2,
+	EXIT_PERMISSION = 4,
 	EXIT_NOT_FOUND = 6,
 	EXIT_NO_DRIVER = 9,
 };
@@ -70,12 +72,19 @@ save(struct call *call)
 	tree_printf(&call->tree, ".sim/gpus", "%s", out.text ? out.text : "");
 }
 
+/* The fault names this GPU, or none and this is the first. */
+static bool
+has_fault(const struct call *call, const struct gpu *gpu, const char *name)
+{
+	auto_free char *which = fault(call, name);
+
+	return which && (!*which ? gpu == &call->gpus[0] : strcmp(which, gpu->address) == 0);
+}
+
 static bool
 is_lost(const struct call *call, const struct gpu *gpu)
 {
-	auto_free char *which = fault(call, "gpu-lost");
-
-	return which && (!*which ? gpu == &call->gpus[0] : strcmp(which, gpu->address) == 0);
+	return has_fault(call, gpu, "gpu-lost");
 }
 
 /* "0000:b9:00.0" as the tool prints it: "00000000:B9:00.0". */
@@ -90,11 +99,10 @@ print_bus(const struct gpu *gpu)
 /* --- tables -------------------------------------------------------------------------------------------------------- */
 
 enum cell {
-	CELL_TEXT, /* 'text' */
+	CELL_TEXT, /* 'text', if no fault says otherwise. */
 	CELL_BUS,
 	CELL_UUID,
 	CELL_PERSISTENCE,
-	CELL_MIG,
 	CELL_GRAPHICS,
 	CELL_MEMORY,
 };
@@ -109,7 +117,7 @@ static const struct field {
 	{ "uuid", NULL, CELL_UUID, NULL },
 	{ "driver_version", NULL, CELL_TEXT, "535.161.08" },
 	{ "persistence_mode", NULL, CELL_PERSISTENCE, NULL },
-	{ "mig.mode.current", NULL, CELL_MIG, NULL },
+	{ "mig.mode.current", NULL, CELL_TEXT, "Disabled" },
 	{ "clocks.current.graphics", "MHz", CELL_GRAPHICS, NULL },
 	{ "clocks.current.memory", "MHz", CELL_MEMORY, NULL },
 	{ "clocks.max.graphics", "MHz", CELL_TEXT, "1410" },
@@ -133,17 +141,34 @@ static const struct field {
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
 
+/* What a fault makes of a field. */
+static const struct {
+	const char *fault;
+	const char *field;
+	const char *text;
+} broken_fields[] = {
+	{ "gpu-mig", "mig.mode.current", "Enabled" },
+	{ "gpu-ecc", "ecc.errors.uncorrected.volatile.total", "2" },
+	{ "gpu-throttled", "clocks_event_reasons.hw_slowdown", "Active" },
+};
+
+static const char *
+text_of(const struct call *call, const struct gpu *gpu, const struct field *field)
+{
+	for (size_t i = 0; i < sizeof(broken_fields) / sizeof(broken_fields[0]); i++)
+		if (strcmp(field->name, broken_fields[i].field) == 0 && has_fault(call, gpu, broken_fields[i].fault))
+			return broken_fields[i].text;
+	return field->text;
+}
+
 static void
 print_cell(const struct call *call, const struct gpu *gpu, const struct field *field)
 {
-	auto_free char *mig = fault(call, "gpu-mig");
-
 	switch (field->cell) {
-	case CELL_TEXT: (void)printf("%s", field->text); break;
+	case CELL_TEXT: (void)printf("%s", text_of(call, gpu, field)); break;
 	case CELL_BUS: print_bus(gpu); break;
 	case CELL_UUID: (void)printf("GPU-%08x-0000-4000-8000-0000000000a1", (unsigned)(gpu - call->gpus)); break;
 	case CELL_PERSISTENCE: (void)printf("%s", gpu->persistence ? "Enabled" : "Disabled"); break;
-	case CELL_MIG: (void)printf("%s", mig && gpu == &call->gpus[0] ? "Enabled" : "Disabled"); break;
 	case CELL_GRAPHICS: (void)printf("%u", gpu->graphics); break;
 	case CELL_MEMORY: (void)printf("%u", gpu->memory); break;
 	}
@@ -227,8 +252,9 @@ nvlinks(const struct call *call)
 {
 	for (size_t i = 0; i < call->n; i++) {
 		(void)printf("GPU %zu: NVIDIA A100-SXM4-80GB (UUID: GPU-%08zx-0000-4000-8000-0000000000a1)\n", i, i);
+		bool down = has_fault(call, &call->gpus[i], "nvlink-down");
 		for (unsigned link = 0; link < 12; link++)
-			(void)printf("\t Link %u: 25 GB/s\n", link);
+			(void)printf(down && link == 5 ? "\t Link %u: <inactive>\n" : "\t Link %u: 25 GB/s\n", link);
 	}
 	return 0;
 }
@@ -269,6 +295,12 @@ set_one(struct call *call, struct gpu *gpu, const char *option, const char *valu
 static int
 set(struct call *call, const char *address, const char *option, const char *value)
 {
+	auto_free char *denied = fault(call, "smi-denied");
+
+	if (denied) {
+		(void)printf("Insufficient Permissions\nTerminating early due to previous errors.\n");
+		return EXIT_PERMISSION;
+	}
 	for (size_t i = 0; i < call->n; i++)
 		if (strcmp(call->gpus[i].address, address) == 0 && !is_lost(call, &call->gpus[i]))
 			return set_one(call, &call->gpus[i], option, value);
@@ -293,6 +325,7 @@ answer(struct call *call, char *const words[], int n)
 			"latest NVIDIA driver is installed and running.\n\n");
 		return EXIT_NO_DRIVER;
 	}
+	(void)flock(call->tree.fd, LOCK_EX); /* Others change them, too. */
 	load(call);
 	if (n == 2 && strncmp(words[0], query_gpu, strlen(query_gpu)) == 0)
 		return query(call, words[0] + strlen(query_gpu));
