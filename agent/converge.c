@@ -174,6 +174,19 @@ check_taken(struct pass *pass, const struct report *before, const struct report 
 	return 0;
 }
 
+static void
+note_mended(const struct pass *pass, const struct report *before, struct report *report)
+{
+	for (size_t i = 0; i < report->n; i++) {
+		struct item *item = &report->items[i];
+
+		for (size_t k = 0; k < before->n && item->fix == FIX_NONE && !item->had; k++)
+			if (before->items[k].fix == FIX_LIVE && is_ripe(pass, before, &before->items[k]) &&
+			    strcmp(before->items[k].key, item->key) == 0)
+				item->had = xstrdup(before->items[k].have);
+	}
+}
+
 /* Inspects, applies what may be, and inspects again: 'report' is always what was last seen. */
 static int
 take_turn(struct pass *pass, const struct named_layer *layer, struct report *report, struct err *err)
@@ -194,6 +207,7 @@ take_turn(struct pass *pass, const struct named_layer *layer, struct report *rep
 		if (rc == 0) {
 			judge_boots(pass, layer->name, report);
 			rc = check_taken(pass, &before, report, &own);
+			note_mended(pass, &before, report);
 		} else {
 			pass->hold = pass->hold || waits_for_boot(&before);
 		}

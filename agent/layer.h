@@ -61,6 +61,7 @@ struct item {
 	enum keep keep;
 	char *unlock; /* NULL, or the key of the item without which this one is hidden. */
 	bool reload;  /* FIX_BOOT: reload() may do instead of the boot. */
+	char *had;    /* NULL, or what this pass found before it put the item right: converge.c's. */
 };
 
 /* What one layer found.  It owns its items and their strings. */

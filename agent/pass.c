@@ -6,6 +6,7 @@
 #include "agent/host.h"
 #include "agent/inventory.h"
 #include "agent/journal.h"
+#include "agent/mended.h"
 #include "agent/pci.h"
 #include "agent/program.h"
 #include "common/err.h"
@@ -50,8 +51,13 @@ add_layer(void *arg, const char *name, const struct report *from, const struct e
 	layer->name = xstrdup(name);
 	layer->error = err->code ? xstrdup(err->msg) : NULL;
 	layer->items = xcalloc(from->n ? from->n : 1, sizeof(*layer->items));
-	for (size_t i = 0; i < from->n; i++)
-		layer->items[layer->n_items++] = to_item(&from->items[i]);
+	for (size_t i = 0; i < from->n; i++) {
+		const struct item *item = &from->items[i];
+
+		layer->items[layer->n_items++] = to_item(item);
+		if (item->had)
+			mended_add(report, name, item->key, item->had, item->have);
+	}
 	report->layers = xrealloc(report->layers, report->n_layers + 1, sizeof(*report->layers));
 	report->layers[report->n_layers++] = layer;
 	report->vms = xrealloc(report->vms, report->n_vms + from->n_vms + 1, sizeof(*report->vms));

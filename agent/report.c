@@ -37,6 +37,7 @@ report_free(struct report *report)
 		free(report->items[i].factory);
 		free(report->items[i].next);
 		free(report->items[i].unlock);
+		free(report->items[i].had);
 	}
 	free(report->items);
 	for (size_t i = 0; i < report->n_vms; i++)

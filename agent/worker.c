@@ -11,6 +11,7 @@
 
 #include "agent/host.h"
 #include "agent/journal.h"
+#include "agent/mended.h"
 #include "agent/netlink.h"
 #include "agent/pass.h"
 #include "agent/reboot.h"
@@ -32,6 +33,7 @@ struct worker {
 	struct host *host;
 	struct journal *journal;
 	struct reboot *reboot;
+	Gdr__Report *last;               /* Of the last pass; NULL: there was none. */
 	uint8_t reported[PB_DIGEST_LEN]; /* Of the report on disk. */
 	char last_why[512];
 	int signals;
@@ -124,6 +126,7 @@ one_pass(struct worker *worker)
 		log_error("%s", err.msg);
 		return;
 	}
+	mended_carry(worker->last, report);
 	bool go = reboot_judge(worker->reboot, report, desired);
 	log_outcome(worker, report);
 	if (write_report(worker, report, &err) < 0)
@@ -136,6 +139,8 @@ one_pass(struct worker *worker)
 	worker->soon = how_of(desired) == CONVERGE_ENFORCE && report->outcome == GDR__OUTCOME__OUTCOME_WORKING;
 	if (go)
 		(void)reboot_go(worker->reboot, report, desired, &err); /* Logs, and reports with the next look. */
+	pb_free(worker->last ? &worker->last->base : NULL);
+	worker->last = steal(&report);
 }
 
 /* Takes what libvirt told; false: it went away, which is for the next look to tell. */
@@ -220,6 +225,7 @@ worker_run(const struct settings *settings)
 	if (worker.links >= 0)
 		(void)close(worker.links);
 	reboot_close(worker.reboot);
+	pb_free(worker.last ? &worker.last->base : NULL);
 	journal_free(worker.journal);
 	host_free(worker.host);
 	return rc == 0 ? 0 : 1;

@@ -17,6 +17,7 @@
 #define BOOT_ID_MAX    64
 #define CLOCK_JUMP_MS  10000            /* Between two ticks that are a second apart. */
 #define GENERATION_MAX (UINT64_MAX / 4) /* No agent gets that far by being told. */
+#define MENDED_MAX     32               /* That are looked at; no agent tells of so many. */
 
 static bool
 same(const char *a, const char *b)
@@ -143,6 +144,44 @@ fleet_hello(struct fleet *fleet, struct node *node, const Gdr__Hello *hello, uin
 	fleet_refresh(fleet, node, now_ms);
 }
 
+static size_t
+count_mended(const Gdr__Report *report)
+{
+	return !report ? 0 : report->n_mended < MENDED_MAX ? report->n_mended : MENDED_MAX;
+}
+
+static bool
+is_told(const Gdr__Report *report, const Gdr__Mended *mended)
+{
+	for (size_t i = 0; i < count_mended(report); i++)
+		if (report->mended[i]->at_ms == mended->at_ms && same(report->mended[i]->layer, mended->layer) &&
+		    same(report->mended[i]->key, mended->key))
+			return true;
+	return false;
+}
+
+/* What its agent put right by itself is over before anybody could see it: the event is all that tells of it. */
+static void
+take_mended(struct fleet *fleet, struct node *node, const Gdr__Report *news, uint64_t now_ms)
+{
+	const Gdr__Mended *first = NULL;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < count_mended(news); i++) {
+		if (is_told(node->report, news->mended[i]))
+			continue;
+		first = first ? first : news->mended[i];
+		n++;
+	}
+	if (!first || !fleet_may_note(node, now_ms))
+		return;
+	auto_free char *object = xasprintf("node/%s", node->name);
+	auto_free char *more = n > 1 ? xasprintf(" (and %u more)", n - 1) : NULL;
+	fleet_event(fleet, now_ms, object, "node.mended", object, "%s: %s: had %.100s, is %.100s again%s",
+		    first->layer ? first->layer : "?", first->key ? first->key : "?", first->had ? first->had : "?",
+		    first->have ? first->have : "?", more ? more : "");
+}
+
 void
 fleet_report(struct fleet *fleet, struct node *node, Gdr__Report **report, uint64_t now_ms)
 {
@@ -159,6 +198,7 @@ fleet_report(struct fleet *fleet, struct node *node, Gdr__Report **report, uint6
 	take_boot(fleet, node, news->boot_id, now_ms);
 	take_content(fleet, node, news, now_ms);
 	fleet_date_report(news, node->report, now_ms);
+	take_mended(fleet, node, news, now_ms);
 	pb_free(node->report ? &node->report->base : NULL);
 	node->report = steal(report);
 	node->dirty_report = true;

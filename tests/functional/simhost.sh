@@ -150,6 +150,9 @@ driver $GPU vfio-pci
 ok "$SIM" faults
 fails 1 "$SIM" break "$H" bios-vm
 [[ $OUT == *"did you mean 'bios-vmx'"* ]] || broken "$OUT"
+fails 1 "$SIM" break "$H" gid-gone
+[[ $OUT == *'a fault of guests'* ]] || broken "$OUT"
+fails 1 "$SIM" break "$H/vm0" gid-gone
 ok "$SIM" break "$H" bios-vmx bios-mrrs bios-4g bios-sriov acs-dt-missing=$PORT no-hugepages=20 ats-off
 has proc/cpuinfo '^flags.* vmx '
 ok "$SIM" boot "$H"

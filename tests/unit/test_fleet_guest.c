@@ -255,6 +255,29 @@ a_guest_that_wants_to_reboot_harms_nobody(void **state)
 	assert_in_range(world_count_events(w, "node.rebooted") + world_count_events(w, "node.stuck"), 1, 70);
 }
 
+/* Each once, however often it is reported; and there is an end to it. */
+static void
+what_its_agent_mended_is_an_event(void **state)
+{
+	static const char mended[] =
+		", mended: [{layer: link, key: ens1/ring.rx, had: '1024', have: '8192', at_ms: 1}%s]";
+	struct world *w = *state;
+	auto_free char *one = xasprintf(mended, "");
+	auto_free char *two = xasprintf(mended,
+					", {layer: link, key: ens1/ring.rx, had: '512', have: '8192', at_ms: 9}");
+
+	join(w);
+	guest_says(w, "settled", one);
+	guest_says(w, "settled", one);
+	assert_int_equal(world_count_events(w, "node.mended"), 1);
+	guest_says(w, "settled", two);
+	guest_says(w, "settled", two);
+	assert_int_equal(world_count_events(w, "node.mended"), 2);
+	for (int i = 0; i < 100; i++)
+		guest_says(w, "settled", i % 2 ? one : "");
+	assert_in_range(world_count_events(w, "node.mended"), 3, 40);
+}
+
 /* --- operators ----------------------------------------------------------------------------------------------- */
 
 static void
@@ -311,6 +334,7 @@ main(void)
 		TEST(a_vm_that_is_meant_to_be_off_is_not_waited_for),
 		TEST(another_machine_with_its_key_is_noticed),
 		TEST(a_guest_that_wants_to_reboot_harms_nobody),
+		TEST(what_its_agent_mended_is_an_event),
 		TEST(what_is_done_to_hosts_is_not_done_to_guests),
 		TEST(queries_know_guests),
 	};

@@ -9,8 +9,10 @@
 
 #include "agent/journal.h"
 #include "agent/layer.h"
+#include "agent/mended.h"
 #include "agent/pass.h"
 #include "agent/program.h"
+#include "common/mem.h"
 #include "common/pb.h"
 #include "tests/unit/tree.h"
 
@@ -262,6 +264,42 @@ a_budget_ends_every_loop_of_reboots(void **state)
 	assert_int_equal(report->reboots_used, 0);
 }
 
+/* As the worker does: pass after pass. */
+static size_t
+mended_after(Gdr__Report **last, enum fix found)
+{
+	fix = found;
+	pass(&desired, CONVERGE_ENFORCE);
+	mended_carry(*last, report);
+	pb_free(*last ? &(*last)->base : NULL);
+	*last = steal(&report);
+	return (*last)->n_mended;
+}
+
+static void
+another_hand_is_told_of(void **state)
+{
+	Gdr__Report *last = NULL;
+
+	(void)state;
+	assert_int_equal(mended_after(&last, FIX_LIVE), 0); /* It was never right before, */
+	assert_int_equal(mended_after(&last, FIX_NONE), 0);
+	assert_int_equal(mended_after(&last, FIX_LIVE), 1); /* here it was, */
+	assert_string_equal(last->mended[0]->layer, "kernel");
+	assert_string_equal(last->mended[0]->key, "cmdline");
+	assert_string_equal(last->mended[0]->had, "quiet");
+	assert_int_equal(mended_after(&last, FIX_NONE), 1); /* and that stays told. */
+	free(last->layers[0]->items[0]->want);
+	last->layers[0]->items[0]->want = xstrdup("iommu=off");
+	assert_int_equal(mended_after(&last, FIX_LIVE), 1); /* Something else was wanted. */
+	assert_int_equal(mended_after(&last, FIX_MANUAL), 1);
+	assert_int_equal(mended_after(&last, FIX_LIVE), 1);
+	for (int i = 0; i < 20; i++)
+		(void)mended_after(&last, FIX_LIVE);
+	assert_int_equal(last->n_mended, 8);
+	pb_free(&last->base);
+}
+
 static void
 where_there_is_no_machine_there_is_no_report(void **state)
 {
@@ -284,6 +322,7 @@ main(void)
 		TEST(it_is_measured_against_what_was_wanted),
 		TEST(looking_applies_nothing),
 		TEST(a_budget_ends_every_loop_of_reboots),
+		TEST(another_hand_is_told_of),
 		TEST(where_there_is_no_machine_there_is_no_report),
 	};
 
