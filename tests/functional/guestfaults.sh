@@ -79,11 +79,16 @@ within 20 not_ready
 [ "$(cat "$G/run/gdrfleet/ready")" = ready ] || broken 'the ready file does not say so'
 grep -q '^NCCL_SOCKET_IFNAME==eth0$' "$G/etc/nccl.conf" || broken 'no bootstrap interface'
 [ "$(grep -c '<net name="mlx5_' "$TOPOLOGY")" = 8 ] || broken 'the topology file lacks NICs'
+grep -qE 'topology/from +ok +definition +definition' <(guest check) || broken "it is not made from the host's template"
 awk '$2 != 1 || $3 != 1410 { exit 1 }' "$G/.sim/gpus" || broken 'the GPUs are not as wanted'
 expect 0 guest check
 says 'readiness +verdict +ok +ready +ready'
 expect 0 guest env
 says "export CUDA_VISIBLE_DEVICES='0,1,2,3,4,5,6,7'"
+
+note 'its host tells how far apart the devices are with it'
+expect 0 ctl vm show h1/h1-gpu0
+[ "$(grep -cE '^  0000:.* PIX +PIX +PIX +-$' <<<"$OUT")" -eq 16 ] || broken 'not every GPU has its two NICs near'
 
 note 'what no agent can put right is told by name, until it is mended'
 gpu=$(awk 'NR == 3 { print $1 }' "$G/.sim/gpus")
@@ -115,4 +120,13 @@ expect 0 ctl node audit h1
 sickens topology-damaged 'nccl: topology: '
 expect 0 ctl node release h1
 within 15 not_ready
+
+note 'it does without a template that is of another VM'
+oem=$G/sys/firmware/dmi/entries/11-0/raw
+template=$(tr '\0' '\n' <"$oem" | sed -n 's/^.*gdrfleet\.nccl-topology=//p')
+other=$(base64 -d <<<"$template" | sed 's/numaid="1"/numaid="7"/' | base64 -w0)
+sed -i "s|$template|$other|" "$oem"
+run guest check
+says 'topology/from +ok +definition +own PCI tree'
+says ' is on another NUMA node: '
 alive gdrd || broken 'gdrd ended'
