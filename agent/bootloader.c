@@ -240,6 +240,8 @@ install_kernels(struct host *host, struct err *err)
 {
 	auto_strv char **modules = host_glob(host, "/lib/modules/*");
 
+	if (!*modules)
+		return err_set(err, -ENOENT, "no kernel is in /lib/modules");
 	for (char **folder = modules; *folder; folder++) {
 		const char *version = strrchr(*folder, '/') + 1;
 		auto_free char *image = xasprintf("%s/vmlinuz", *folder);
