@@ -390,7 +390,6 @@ gpu_apply(const struct machine *machine, const Gdr__Spec *spec, const struct ite
 			setting = &settings[i];
 	enum nvsmi_said said = gpus_set(machine->host, timeout_of(spec->guest->gpu), address, setting->id, item->want,
 					&reason);
-	/* The note borrows; gpu_notes_add() copies. */
 	int rc = gpu_notes_add(
 		machine->host,
 		&(struct gpu_note){

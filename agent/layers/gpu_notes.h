@@ -7,21 +7,23 @@
 
 #include <stddef.h>
 
+#include "agent/layers/notes.h"
 #include "agent/nvsmi.h"
 
 struct err;
 struct host;
 
 struct gpu_note {
-	char *address;
-	char *setting; /* "graphics_clock" */
-	char *want;
+	const char *address;
+	const char *setting; /* "graphics_clock" */
+	const char *want;
 	enum nvsmi_said said;
-	char *reason;
+	const char *reason;
 };
 struct gpu_notes {
 	struct gpu_note *v; /* In the order in which it happened. */
 	size_t n;
+	struct notes lines; /* Whose texts they are. */
 };
 
 /* What cannot be read was not said.  Free with gpu_notes_free(). */

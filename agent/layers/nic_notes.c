@@ -1,4 +1,4 @@
-/* nic_notes.c - one line a `set`: address, ending, assignments, reason, between tabs. */
+/* nic_notes.c - one line a `set`: address, ending, assignments, reason. */
 
 #include "agent/layers/nic_notes.h"
 
@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "agent/host.h"
-#include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"
 
@@ -19,45 +18,31 @@ static const char *const endings[] = {
 #define ENDINGS (sizeof(endings) / sizeof(endings[0]))
 
 static void
-add_line(struct nic_notes *out, char *line)
+add_note(struct nic_notes *out, const struct note *line)
 {
-	char *address = strsep(&line, "\t");
-	const char *said = strsep(&line, "\t");
-	char *what = strsep(&line, "\t");
-
-	for (size_t i = 0; what && i < ENDINGS; i++) {
-		if (strcmp(endings[i], said) != 0)
-			continue;
-		out->v = xrealloc(out->v, out->n + 1, sizeof(*out->v));
-		out->v[out->n++] = (struct nic_note){ .address = xstrdup(address),
-						      .said = (enum mlx_said)i,
-						      .what = xstrdup(what),
-						      .reason = xstrdup(line ? line : "") };
-	}
+	for (size_t i = 0; i < ENDINGS; i++)
+		if (strcmp(endings[i], line->field[1]) == 0)
+			out->v[out->n++] = (struct nic_note){ .address = line->field[0],
+							      .said = (enum mlx_said)i,
+							      .what = line->field[2],
+							      .reason = line->field[3] };
 }
 
 void
 nic_notes_read(struct host *host, struct nic_notes *out)
 {
-	auto_free char *text = NULL;
-	struct err ignored;
-
 	*out = (struct nic_notes){ 0 };
-	(void)host_read(host, NOTES, &text, NULL, &ignored);
-	char *rest = text;
-	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n"))
-		add_line(out, line);
+	notes_read(host, NOTES, &out->lines);
+	out->v = xcalloc(out->lines.n + 1, sizeof(*out->v));
+	for (size_t i = 0; i < out->lines.n; i++)
+		add_note(out, &out->lines.v[i]);
 }
 
 void
 nic_notes_free(struct nic_notes *notes)
 {
-	for (size_t i = 0; i < notes->n; i++) {
-		free(notes->v[i].address);
-		free(notes->v[i].what);
-		free(notes->v[i].reason);
-	}
 	free(notes->v);
+	notes_free(&notes->lines);
 	*notes = (struct nic_notes){ 0 };
 }
 
@@ -65,14 +50,10 @@ int
 nic_notes_add(struct host *host, const char *address, enum mlx_said said, const char *what, const char *reason,
 	      struct err *err)
 {
-	auto_free char *old = NULL;
-	auto_buf struct buf text = { 0 };
-	struct err ignored;
+	const char *const line[NOTES_FIELDS] = { address, said < ENDINGS ? endings[said] : endings[MLX_REFUSED], what,
+						 reason };
 
-	(void)host_read(host, NOTES, &old, NULL, &ignored);
-	buf_printf(&text, "%s%s\t%s\t%s\t%s\n", old ? old : "", address,
-		   said < ENDINGS ? endings[said] : endings[MLX_REFUSED], what, reason);
-	return host_replace(host, NOTES, text.text, 0600, err);
+	return notes_add(host, NOTES, line, 0, err);
 }
 
 bool

@@ -9,21 +9,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/layers/notes.h"
 #include "agent/mlxconfig.h"
 
 struct err;
 struct host;
 
 struct nic_note {
-	char *address;
+	const char *address;
 	enum mlx_said said;
-	char *what; /* "NAME=VALUE NAME=VALUE" */
-	char *reason;
+	const char *what; /* "NAME=VALUE NAME=VALUE" */
+	const char *reason;
 };
 
 struct nic_notes {
 	struct nic_note *v; /* In the order in which it happened. */
 	size_t n;
+	struct notes lines; /* Whose texts they are. */
 };
 
 /* What cannot be read was not said.  Free with nic_notes_free(). */
