@@ -138,6 +138,17 @@ merge(xmlNode *base, xmlNode *over)
 	}
 }
 
+/* Entities would be nothing in the definition, or a great deal. */
+static int
+check(const xmlDoc *doc, const xmlNode *root, struct err *err)
+{
+	if (doc->intSubset)
+		return err_set(err, -EINVAL, "overlay: it may have no <!DOCTYPE>");
+	if (!root || xmlStrcmp(root->name, XML "domain") != 0)
+		return err_set(err, -EINVAL, "overlay: it must be a <domain>");
+	return 0;
+}
+
 int
 vm_xml_overlay(xmlNode *domain, const char *fragment, struct err *err)
 {
@@ -151,10 +162,8 @@ vm_xml_overlay(xmlNode *domain, const char *fragment, struct err *err)
 			       last && last->message ? (int)strcspn(last->message, "\n") : 0,
 			       last && last->message ? last->message : "");
 	xmlNode *root = xmlDocGetRootElement(doc);
-	int rc = 0;
-	if (!root || xmlStrcmp(root->name, XML "domain") != 0)
-		rc = err_set(err, -EINVAL, "overlay: it must be a <domain>");
-	else
+	int rc = check(doc, root, err);
+	if (rc == 0)
 		merge(domain, root);
 	xmlFreeDoc(doc);
 	return rc;

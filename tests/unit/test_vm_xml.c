@@ -453,6 +453,7 @@ what_is_no_overlay(void **state)
 	char broken[] = "<domain>\n<cpu></domain>";
 	char other[] = "<network/>";
 	char nothing[] = "not XML";
+	char entity[] = "<!DOCTYPE domain [<!ENTITY a 'b'>]><domain><title>&a;</title></domain>";
 	const struct vm_identity anyone = { 0 };
 	struct err err = { 0 };
 	int rc;
@@ -465,6 +466,9 @@ what_is_no_overlay(void **state)
 	wanted.vm[0].overlay = other;
 	assert_null(define_or_not(host_vela(), &anyone, &rc, &err));
 	assert_string_equal(err.msg, "overlay: it must be a <domain>");
+	wanted.vm[0].overlay = entity;
+	assert_null(define_or_not(host_vela(), &anyone, &rc, &err));
+	assert_string_equal(err.msg, "overlay: it may have no <!DOCTYPE>");
 	wanted.vm[0].overlay = nothing;
 	assert_null(define_or_not(host_vela(), &anyone, &rc, &err));
 	assert_has(err.msg, "overlay: line 1: ");
