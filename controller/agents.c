@@ -10,18 +10,21 @@
 #include "common/wire.h"
 #include "controller/fleet.h"
 #include "controller/keyring.h"
+#include "controller/report_limits.h"
 #include "proto/wire.pb-c.h"
 
 #define FRAMES_A_TURN 512     /* One commit for all of them. */
 #define CLONE_RETRY   60000   /* ms: two machines with one key do not flap faster. */
 #define RETIRED_GRACE 5000    /* ms, at most; half a lease where that is less. */
 #define BURST_US      5000000 /* What a session may send at once: that of so long. */
+#define HELLO_GAP     1000 /* ms between two sessions of one node, or half a lease: each takes others' turn to come in. */
 
 struct session {
 	struct wire_peer peer;
 	char id[33]; /* Routing id in hex: the table's key. */
 	char *node;
-	int64_t heard_ms;   /* zclock_mono() */
+	int64_t opened_ms; /* zclock_mono() */
+	int64_t heard_ms;
 	int64_t retired_ms; /* A newer Hello of this node came on another connection; 0: none. */
 	int64_t paid_us;    /* For the frames that it has sent: see is_flooding(). */
 };
@@ -192,6 +195,7 @@ open_session(struct agents *agents, const struct wire_peer *peer, const struct n
 		session->peer = *peer;
 		hex_id(peer, session->id);
 		session->node = xstrdup(node->name);
+		session->opened_ms = zclock_mono();
 		(void)zhashx_insert(agents->sessions, session->id, session);
 	}
 	if (older && older != session)
@@ -223,6 +227,18 @@ wait_for_slot(struct agents *agents)
 	return (uint32_t)((agents->next_return - now_us) / 1000) + 1;
 }
 
+/* The same for a connection that has no session yet. */
+static uint32_t
+wait_for_session(struct agents *agents, const struct node *node)
+{
+	const struct session *current = zhashx_lookup(agents->current, node->name);
+	uint32_t gap = agents->config->lease / 2 < HELLO_GAP ? agents->config->lease / 2 : HELLO_GAP;
+
+	if (current && zclock_mono() - current->opened_ms < gap)
+		return gap;
+	return wait_for_slot(agents);
+}
+
 static void
 take_hello(struct agents *agents, const struct wire_frame *frame, struct node *node, const Gdr__Hello *hello)
 {
@@ -237,7 +253,7 @@ take_hello(struct agents *agents, const struct wire_frame *frame, struct node *n
 		send_welcome(agents, &frame->peer, GDR__WELCOME__ANSWER__REFUSED, "this key is another node's", 60000);
 		return;
 	}
-	uint32_t wait = find_session(agents, &frame->peer, node) ? 0 : wait_for_slot(agents);
+	uint32_t wait = find_session(agents, &frame->peer, node) ? 0 : wait_for_session(agents, node);
 	if (wait) {
 		send_welcome(agents, &frame->peer, GDR__WELCOME__ANSWER__BUSY, NULL, wait);
 		return;
@@ -327,6 +343,8 @@ on_one(struct agents *agents, const struct wire_frame *frame)
 	auto_pb Gdr__FromAgent *up = (Gdr__FromAgent *)pb_unpack(&gdr__from_agent__descriptor, frame->data, frame->len,
 								 &err);
 	bool sound = up && up->body_case != GDR__FROM_AGENT__BODY__NOT_SET && pb_check(&up->base, &err) == 0;
+	if (sound && up->body_case == GDR__FROM_AGENT__BODY_REPORT)
+		sound = report_limits_check(up->report, frame->len, node->host != NULL, &err) == 0;
 	if (!sound) {
 		log_burst(&agents->garbage, "node %s (%s): not a message of the protocol: %s", node->name,
 			  frame->peer.address, err.code ? err.msg : "empty");

@@ -10,7 +10,8 @@
 #include "proto/wire.pb-c.h"
 #include "tests/unit/loop.h"
 
-#define P1 "{name: p, spec: {bios: {sriov: true}}}"
+#define HELLO_GAP 110 /* ms: more than half a lease. */
+#define P1        "{name: p, spec: {bios: {sriov: true}}}"
 
 static struct keypair key_1;
 static struct keypair key_2;
@@ -415,11 +416,36 @@ a_hello_again_is_no_newcomer(void **state)
 	wire_close(client);
 }
 
+/* With connection after connection it would take the turn of all the others who come back. */
+static void
+a_node_that_comes_again_at_once_waits(void **state)
+{
+	struct loop *loop = *state;
+	struct wire *client = welcome_agent(loop, &key_1, "n1");
+
+	loop->world->config.lease = 4000;
+	for (int i = 0; i < 4; i++) {
+		struct wire *another = agent(loop, &key_1);
+
+		says_hello(another, "n1", 2);
+		assert_in_range(hears_welcome(loop, another, GDR__WELCOME__ANSWER__BUSY), 1000, 1000);
+		wire_close(another);
+	}
+	says(client, "lease: {generation: 2, boot_id: b1}");
+	hears_lease_ok(loop, client, NULL);
+	loop->world->config.lease = 200;
+	loop_run(loop, HELLO_GAP);
+	struct wire *later = welcome_agent(loop, &key_1, "n1");
+	wire_close(later);
+	wire_close(client);
+}
+
 static void
 a_copy_that_goes_on_speaking_is_seen(void **state)
 {
 	struct loop *loop = *state;
 	struct wire *old = welcome_agent(loop, &key_1, "n1");
+	loop_run(loop, HELLO_GAP);
 	struct wire *newer = welcome_agent(loop, &key_1, "n1");
 
 	/* What was on its way when the other came is no sign of a copy. */
@@ -628,6 +654,7 @@ main(void)
 		TEST(who_comes_when_too_many_do_is_told_when),
 		TEST(an_impatient_agent_does_not_make_others_wait),
 		TEST(a_hello_again_is_no_newcomer),
+		TEST(a_node_that_comes_again_at_once_waits),
 		TEST(a_copy_that_goes_on_speaking_is_seen),
 		TEST(a_revoked_key_is_cut_off),
 		TEST(a_name_that_changed_hands),
