@@ -41,6 +41,10 @@ int pbtext_parse_documents(const struct pbtext_kind *kinds, const char *file, co
 			   struct pbtext_document **out, size_t *n, struct err *err);
 void pbtext_documents_free(struct pbtext_document *documents, size_t n);
 
+/* Where in a text that has been read without an error "spec.nic[0].settings.ATS_ENABLED" stands, or, of what is not
+ * there, what it would be in; of the document that begins in line 'document'.  Line and column from 1. */
+void pbtext_locate(const char *text, size_t len, int document, const char *path, int *line, int *column);
+
 /* Appends 'message', with a line feed at the end but for JSON_LINE; 'kind' not NULL: "kind: KIND" comes first, and for YAML "---" before it if 'out'
  * is not empty. Fields in their order in the proto file, maps by key, absent fields not at all. */
 void pbtext_print(const ProtobufCMessage *message, const char *kind, enum pbtext_form form, struct buf *out);

@@ -14,8 +14,8 @@
 
 /* --- errors --- */
 
-static void
-where(const struct pbtext_reader *in, size_t pos, int *line, int *column)
+void
+pbtext_where(const struct pbtext_reader *in, size_t pos, int *line, int *column)
 {
 	*line = 1;
 	*column = 1;
@@ -26,16 +26,6 @@ where(const struct pbtext_reader *in, size_t pos, int *line, int *column)
 		} else if (((unsigned char)in->text[i] & 0xc0) != 0x80) { /* Characters, not bytes. */
 			++*column;
 		}
-}
-
-int
-pbtext_line(const struct pbtext_reader *in, size_t pos)
-{
-	int line;
-	int column;
-
-	where(in, pos, &line, &column);
-	return line;
 }
 
 /* Puts "file:line:column: " before what err->msg says, and makes one line of it. */
@@ -54,7 +44,7 @@ pbtext_placed(const struct pbtext_reader *in, size_t pos)
 	int line;
 	int column;
 
-	where(in, pos, &line, &column);
+	pbtext_where(in, pos, &line, &column);
 	return position(in, line, column);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /* pbtext_internal.h - between the parts of pbtext: pbtext_events.c (text to events), pbtext_scalar.c (a scalar
- * to a value), pbtext_read.c (all of it to messages). */
+ * to a value), pbtext_read.c (all of it to messages), pbtext_locate.c (and where it stood). */
 
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
@@ -47,6 +47,8 @@ void pbtext_close(struct pbtext_reader *in);
 
 /* The next event; the one before is gone.  Aliases and their like are errors. */
 int pbtext_next(struct pbtext_reader *in);
+/* Passes over what begins here, be it a scalar or more, to its last event. */
+int pbtext_skip(struct pbtext_reader *in);
 /* Goes to the mapping that the next document is: 1; documents that hold nothing are passed over; 0: no more. */
 int pbtext_next_document(struct pbtext_reader *in);
 /* A copy of the scalar that is being looked at; '*text' owns it. */
@@ -57,4 +59,5 @@ int pbtext_take(const struct pbtext_reader *in, struct pbtext_scalar *out, char 
 int pbtext_placed(const struct pbtext_reader *in, size_t pos);
 int pbtext_fail(const struct pbtext_reader *in, size_t pos, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int pbtext_fail_expected(const struct pbtext_reader *in, const char *name, const char *what);
-int pbtext_line(const struct pbtext_reader *in, size_t pos);
+/* Line and column, from 1. */
+void pbtext_where(const struct pbtext_reader *in, size_t pos, int *line, int *column);

@@ -170,7 +170,11 @@ by_key(const void *a, const void *b)
 static int
 fail_duplicate(const struct pbtext_reader *in, const char *key, size_t pos, size_t first)
 {
-	return pbtext_fail(in, pos, "duplicate key '%.60s', first on line %d", key, pbtext_line(in, first));
+	int line;
+	int column;
+
+	pbtext_where(in, first, &line, &column);
+	return pbtext_fail(in, pos, "duplicate key '%.60s', first on line %d", key, line);
 }
 
 static int
@@ -345,9 +349,8 @@ pbtext_parse(const ProtobufCMessageDescriptor *type, const char *file, const cha
 
 /* --- documents --- */
 
-/* Passes over what begins here, be it a scalar or more. */
-static int
-skip(struct pbtext_reader *in)
+int
+pbtext_skip(struct pbtext_reader *in)
 {
 	int depth = 0;
 
@@ -409,7 +412,7 @@ scan_field(struct pbtext_reader *in, const struct pbtext_kind *kinds, size_t *po
 		return in->err->code;
 	if (strcmp(key, "kind") != 0) {
 		rc = pbtext_next(in);
-		return rc < 0 ? rc : skip(in);
+		return rc < 0 ? rc : pbtext_skip(in);
 	}
 	if (*out)
 		return fail_duplicate(in, key, in->pos, *pos);

@@ -252,9 +252,46 @@ add_json(struct buf *out, const char *key, const char *value)
 	buf_json(out, value);
 }
 
-/* What is found goes to 'out', in the form of -o; '*count' adds up. */
+/* 'place' NULL: it is from no file. */
 static void
-lint_one(const struct ctl *ctl, const Gdr__Profile *profile, size_t count[3], struct buf *out)
+print_finding(const struct profilelint_finding *finding, const char *name, const struct docs_place *place,
+	      struct buf *out)
+{
+	const struct profilelint_rule *rule = finding->rule;
+
+	if (place)
+		buf_printf(out, "%s:%d:%d: ", place->file, place->line, place->column);
+	else
+		buf_printf(out, "%s: ", name);
+	buf_printf(out, "%s (%s): %s %s: %s\n    %s\n    %s\n", finding->path,
+		   finding->have ? finding->have : "not there", profilelint_severity_name(rule->severity), rule->id,
+		   rule->text, rule->remedy, rule->source);
+}
+
+static void
+print_finding_json(const struct profilelint_finding *finding, const char *name, const struct docs_place *place,
+		   struct buf *out)
+{
+	const struct profilelint_rule *rule = finding->rule;
+
+	buf_printf(out, "%s\n    {\"rule\": \"%s\"", out->len > 0 ? "," : "", rule->id);
+	add_json(out, "severity", profilelint_severity_name(rule->severity));
+	add_json(out, "profile", name);
+	if (place) {
+		add_json(out, "file", place->file);
+		buf_printf(out, ", \"line\": %d, \"column\": %d", place->line, place->column);
+	}
+	add_json(out, "path", finding->path);
+	add_json(out, "have", finding->have ? finding->have : "");
+	add_json(out, "text", rule->text);
+	add_json(out, "remedy", rule->remedy);
+	add_json(out, "source", rule->source);
+	buf_puts(out, "}");
+}
+
+/* What is found goes to 'out', in the form of -o; '*count' adds up.  'docs' NULL: the profile is from no file. */
+static void
+lint_one(const struct ctl *ctl, const Gdr__Profile *profile, const struct docs *docs, size_t count[3], struct buf *out)
 {
 	static const Gdr__Spec nothing = GDR__SPEC__INIT;
 	const char *name = profile->name ? profile->name : "?";
@@ -263,24 +300,12 @@ lint_one(const struct ctl *ctl, const Gdr__Profile *profile, size_t count[3], st
 	profilelint(profile->spec ? profile->spec : &nothing, &findings);
 	for (size_t i = 0; i < findings.n; i++) {
 		const struct profilelint_finding *finding = &findings.list[i];
-		const struct profilelint_rule *rule = finding->rule;
-		const char *severity = profilelint_severity_name(rule->severity);
-		const char *have = finding->have ? finding->have : "not there";
+		auto_free char *path = xasprintf("spec.%s", finding->path);
+		struct docs_place place = { 0 };
 
-		if (output_human(ctl)) {
-			buf_printf(out, "%s: %s (%s): %s %s: %s\n    %s\n    %s\n", name, finding->path, have, severity,
-				   rule->id, rule->text, rule->remedy, rule->source);
-			continue;
-		}
-		buf_printf(out, "%s\n    {\"rule\": \"%s\"", out->len > 0 ? "," : "", rule->id);
-		add_json(out, "severity", severity);
-		add_json(out, "profile", name);
-		add_json(out, "path", finding->path);
-		add_json(out, "have", finding->have ? finding->have : "");
-		add_json(out, "text", rule->text);
-		add_json(out, "remedy", rule->remedy);
-		add_json(out, "source", rule->source);
-		buf_puts(out, "}");
+		if (docs)
+			place = docs_locate(docs, profile, path);
+		(output_human(ctl) ? print_finding : print_finding_json)(finding, name, docs ? &place : NULL, out);
 	}
 	for (size_t i = 0; i < 3; i++)
 		count[i] += findings.count[i];
@@ -297,7 +322,7 @@ lint_documents(struct ctl *ctl, size_t count[3], struct buf *out, struct err *er
 	if (rc == 0) {
 		docs_fill(&docs, &apply);
 		for (size_t i = 0; i < apply.n_profiles; i++)
-			lint_one(ctl, apply.profiles[i], count, out);
+			lint_one(ctl, apply.profiles[i], &docs, count, out);
 		docs_unfill(&apply);
 	}
 	docs_free(&docs);
@@ -314,7 +339,7 @@ lint_stored(struct ctl *ctl, size_t count[3], struct buf *out, struct err *err)
 
 		if (rc != 0 || !view)
 			return rc;
-		lint_one(ctl, view->profile, count, out);
+		lint_one(ctl, view->profile, NULL, count, out);
 	}
 	return 0;
 }

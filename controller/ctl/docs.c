@@ -42,11 +42,18 @@ static const struct {
 	{ "window", offsetof(Gdr__Window, name), LIST(windows) },
 };
 
+struct docs_file {
+	char *path;
+	struct buf text;
+};
+
 struct docs_item {
 	ProtobufCMessage *message;
 	const struct pbtext_kind *kind;
 	char *object; /* "node/n1" */
 	char *where;  /* "fleet.yaml:12" */
+	const struct docs_file *file;
+	int line;
 };
 
 /* --- reading --- */
@@ -98,11 +105,11 @@ find_object(const struct docs *docs, const char *object)
 }
 
 static int
-add(struct docs *docs, const char *file, struct pbtext_document *document, struct err *err)
+add(struct docs *docs, const struct docs_file *file, struct pbtext_document *document, struct err *err)
 {
 	const struct pbtext_kind *kind = document->kind;
 	const char *name = docs_name((size_t)(kind - kinds), document->message);
-	auto_free char *where = xasprintf("%s:%d", file, document->line);
+	auto_free char *where = xasprintf("%s:%d", file->path, document->line);
 
 	if (!name)
 		return err_set(err, CTL_ERROR, "%s: this %s has no name", where, kind->kind);
@@ -111,19 +118,25 @@ add(struct docs *docs, const char *file, struct pbtext_document *document, struc
 	if (other)
 		return err_set(err, CTL_ERROR, "%s: %s is in %s already", where, object, other->where);
 	docs->items = xrealloc(docs->items, docs->n + 1, sizeof(*docs->items));
-	docs->items[docs->n++] = (struct docs_item){ steal(&document->message), kind, steal(&object), steal(&where) };
+	docs->items[docs->n++] = (struct docs_item){ .message = steal(&document->message),
+						     .kind = kind,
+						     .object = steal(&object),
+						     .where = steal(&where),
+						     .file = file,
+						     .line = document->line };
 	return 0;
 }
 
 static int
-parse(struct docs *docs, const char *file, const char *text, size_t len, struct err *err)
+parse(struct docs *docs, const struct docs_file *file, struct err *err)
 {
 	struct pbtext_document *documents = NULL;
+	const char *text = file->text.text ? file->text.text : "";
 	size_t n = 0;
-	int rc = pbtext_parse_documents(kinds, file, text, len, &documents, &n, err);
+	int rc = pbtext_parse_documents(kinds, file->path, text, file->text.len, &documents, &n, err);
 
 	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = add(docs, strcmp(file, "-") == 0 ? "<stdin>" : file, &documents[i], err);
+		rc = add(docs, file, &documents[i], err);
 	pbtext_documents_free(documents, n);
 	return rc;
 }
@@ -131,10 +144,13 @@ parse(struct docs *docs, const char *file, const char *text, size_t len, struct 
 static int
 read_file(struct ctl *ctl, struct docs *docs, const char *path, struct err *err)
 {
-	auto_buf struct buf text = { 0 };
-	int rc = ctl_read(ctl, path, &text, err);
+	struct docs_file *file = xcalloc(1, sizeof(*file));
 
-	return rc == 0 ? parse(docs, path, text.text ? text.text : "", text.len, err) : rc;
+	docs->files = xrealloc(docs->files, docs->n_files + 1, sizeof(struct docs_file *));
+	docs->files[docs->n_files++] = file;
+	file->path = xstrdup(strcmp(path, "-") == 0 ? "<stdin>" : path);
+	int rc = ctl_read(ctl, path, &file->text, err);
+	return rc == 0 ? parse(docs, file, err) : rc;
 }
 
 static int
@@ -201,8 +217,31 @@ docs_free(struct docs *docs)
 		free(docs->items[i].object);
 		free(docs->items[i].where);
 	}
+	for (size_t i = 0; i < docs->n_files; i++) {
+		free(docs->files[i]->path);
+		buf_free(&docs->files[i]->text);
+		free(docs->files[i]);
+	}
+	free(docs->files);
 	free(docs->items);
 	*docs = (struct docs){ 0 };
+}
+
+struct docs_place
+docs_locate(const struct docs *docs, const void *message, const char *path)
+{
+	struct docs_place place = { .file = "", .line = 1, .column = 1 };
+
+	for (size_t i = 0; i < docs->n; i++) {
+		const struct docs_item *item = &docs->items[i];
+
+		if (item->message != message)
+			continue;
+		place.file = item->file->path;
+		pbtext_locate(item->file->text.text, item->file->text.len, item->line, path, &place.line,
+			      &place.column);
+	}
+	return place;
 }
 
 void

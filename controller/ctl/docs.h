@@ -22,11 +22,21 @@ void **docs_list(Gdr__Export *all, size_t kind, size_t **n);
 struct docs {
 	struct docs_item *items;
 	size_t n;
+	struct docs_file **files;
+	size_t n_files;
 };
 
 /* All files of all -f: a file, a folder (its *.yaml), "-" for stdin.  Two documents of one name are an error. */
 int docs_read(struct ctl *ctl, struct docs *out, struct err *err);
 void docs_free(struct docs *docs);
+
+/* Where "spec.kernel.cmdline[0]" stands, or what it would be in, of the document that 'message' is. */
+struct docs_place {
+	const char *file; /* The documents' own. */
+	int line;
+	int column;
+};
+struct docs_place docs_locate(const struct docs *docs, const void *message, const char *path);
 
 /* Puts them into a request's body; 'apply' points into 'docs', docs_unfill() frees its lists. */
 void docs_fill(const struct docs *docs, Gdr__Apply *apply);

@@ -73,6 +73,18 @@ assert_json_same(const struct pbtext_document *document, enum pbtext_form form)
 	pbtext_documents_free(back, n);
 }
 
+/* Whatever was read stands somewhere behind where its document begins. */
+static void
+assert_located(const struct pbtext_document *document, const char *text, size_t size)
+{
+	int line;
+	int column;
+
+	pbtext_locate(text, size, document->line, "spec.vm[1].name", &line, &column);
+	if (line < document->line || column < 1)
+		abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -89,6 +101,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < n; i++) {
 		if (pb_check(documents[i].message, &err) < 0)
 			abort(); /* Both ways in ask the same rules. */
+		assert_located(&documents[i], (const char *)data, size);
 		assert_json_same(&documents[i], PBTEXT_JSON);
 		assert_json_same(&documents[i], PBTEXT_JSON_LINE);
 	}

@@ -91,16 +91,17 @@ a_profile_is_judged_from_a_file_or_by_name(void **state)
 	    "  guest: {nccl: {env: {NCCL_ALGO: Ring}}}\n---\n" NODE,
 	    0644);
 	assert_int_equal(world_run(&world, "profile lint -f a.yaml"), CTL_UNMET);
-	assert_has(world.out, "p: kernel.cmdline[0] (rdblaclist=nouveau): error blacklist: ");
+	assert_has(world.out, "a.yaml:4:22: kernel.cmdline[0] (rdblaclist=nouveau): error blacklist: ");
 	assert_has(world.out, "\n    https://man7.org/");
-	assert_has(world.out, "p: guest.nccl.env.NCCL_ALGO (Ring): warning algo: ");
+	assert_has(world.out, "a.yaml:5:24: guest.nccl.env.NCCL_ALGO (Ring): warning algo: ");
 	assert_int_equal(world_run(&world, "profile lint -f a.yaml -o json"), CTL_UNMET);
 	assert_has(world.out, "\"errors\": 1,\n  \"warnings\": 1,\n  \"notes\": 0,");
+	assert_has(world.out, "\"file\": \"a.yaml\", \"line\": 4, \"column\": 22, \"path\"");
 	assert_has(world.out, "\"path\": \"kernel.cmdline[0]\", \"have\": \"rdblaclist=nouveau\"");
 	world.answers[0] = OK "profiles:\n- {name: p, revision: 1, profile: {name: p, spec: {guest: {nccl: {env: "
 			      "{NCCL_ALGO: Ring}}}}}}\n";
 	assert_int_equal(world_run(&world, "profile lint p@1"), 0);
-	assert_has(world.out, "NCCL_ALGO");
+	assert_has(world.out, "p: guest.nccl.env.NCCL_ALGO (Ring): ");
 	assert_int_equal(world_run(&world, "profile lint p@1 --strict"), CTL_UNMET);
 	assert_int_equal(world_run(&world, "profile lint --rules"), 0);
 	assert_has(world.out, "error device-control: setpci 68.w=5930");

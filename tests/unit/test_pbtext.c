@@ -679,6 +679,48 @@ errors_of_documents(void **state)
 	}
 }
 
+static void
+what_was_read_is_found_again(void **state)
+{
+	static const char text[] = "kind: Node\nname: a\n---\n"
+				   "# The second.\n"
+				   "name: p\nkind: Profile\nspec:\n"
+				   "  kernel: {cmdline: [a, b]}\n"
+				   "  guest:\n"
+				   "    sysctl:\n"
+				   "      values: {net.core.a: 1, \"net.core.ab\": 2}\n"
+				   "  pci:\n"
+				   "  - {acs: [SV]}\n"
+				   "  - ats: true\n";
+	static const struct {
+		int document;
+		const char *path;
+		int line;
+		int column;
+	} cases[] = {
+		{ 1, "name", 2, 1 },
+		{ 5, "name", 5, 1 },
+		{ 5, "spec.kernel.cmdline[1]", 8, 25 },
+		{ 5, "spec.guest.sysctl.values.net.core.ab", 11, 31 },
+		{ 5, "spec.pci[1].ats", 14, 5 },
+		{ 5, "spec.kernel.iommu", 8, 3 }, /* What it would be in. */
+		{ 5, "spec.pci[2].ats", 12, 3 },
+		{ 5, "spec.pci.ats", 12, 3 },
+		{ 5, "", 5, 1 },
+		{ 99, "name", 99, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int line;
+		int column;
+
+		pbtext_locate(text, strlen(text), cases[i].document, cases[i].path, &line, &column);
+		if (line != cases[i].line || column != cases[i].column)
+			fail_msg("%s: %d:%d, not %d:%d", cases[i].path, line, column, cases[i].line, cases[i].column);
+	}
+}
+
 int
 main(void)
 {
@@ -697,6 +739,7 @@ main(void)
 		cmocka_unit_test(many_list_elements_and_keys),
 		cmocka_unit_test(reads_documents),
 		cmocka_unit_test(reads_json_documents),
+		cmocka_unit_test(what_was_read_is_found_again),
 		cmocka_unit_test(errors_of_documents),
 	};
 
