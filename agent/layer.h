@@ -54,6 +54,7 @@ struct item {
 	char *why;            /* NULL, or one line: why it is not right and what to do about it. */
 	char *factory;        /* NULL, or what its maker set, */
 	char *next;           /* and what the next boot loads, where that is kept apart from what it has. */
+	Gdr__Check *check;    /* NULL, or what a check of readiness says beyond that. */
 	uint64_t measured_ms; /* When, if it was not at this pass; 0: it was. */
 	/* For converge.c alone, and not reported: */
 	unsigned boots; /* FIX_STAGE, FIX_BOOT: boots until it is right, 0 for one.  FIX_BOOT with more than one: it can

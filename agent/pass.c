@@ -36,6 +36,7 @@ to_item(const struct item *from)
 	item->why = from->why ? xstrdup(from->why) : NULL;
 	item->factory = from->factory ? xstrdup(from->factory) : NULL;
 	item->next = from->next ? xstrdup(from->next) : NULL;
+	item->check = from->check ? (Gdr__Check *)pb_copy(&from->check->base) : NULL;
 	item->has_measured_ms = from->measured_ms > 0;
 	item->measured_ms = from->measured_ms;
 	return item;

@@ -36,6 +36,7 @@ report_free(struct report *report)
 		free(report->items[i].why);
 		free(report->items[i].factory);
 		free(report->items[i].next);
+		pb_free((ProtobufCMessage *)report->items[i].check);
 		free(report->items[i].unlock);
 		free(report->items[i].had);
 	}

@@ -97,6 +97,13 @@ rebooting(const struct fleet *fleet, const struct node *node, uint64_t now_ms)
 	return judged(GDR__NODE_STATE__NODE_REBOOTING, xstrdup(*said ? said : "an operator asked for it"), NULL);
 }
 
+/* A guest's mode is its host's. */
+static char *
+release(const struct node *node, const char *then)
+{
+	return xasprintf("`gdrctl node release %s` %s", node->host ? node->host->name : node->name, then);
+}
+
 /* The first item that a person has to do something about says more than the outcome's own line. */
 static char *
 remedy_of(const Gdr__Report *report)
@@ -121,8 +128,8 @@ by_report(const struct node *node)
 	if (report->outcome == GDR__OUTCOME__OUTCOME_SETTLED)
 		return (struct judgement){ GDR__NODE_STATE__NODE_READY, why, NULL };
 	if (node->mode == GDR__MODE__MODE_AUDIT)
-		return judged(GDR__NODE_STATE__NODE_DRIFTED, why,
-			      "`gdrctl node release` lets the agent put it right (mode is audit)");
+		return (struct judgement){ GDR__NODE_STATE__NODE_DRIFTED, why,
+					   release(node, "lets the agent put it right (mode is audit)") };
 	switch ((int)report->outcome) {
 	case GDR__OUTCOME__OUTCOME_WANTS_REBOOT: {
 		auto_free char *count = fleet_reboot_count(node);
@@ -142,8 +149,8 @@ static struct judgement
 by_wish(const struct node *node)
 {
 	if (node->mode == GDR__MODE__MODE_HOLD)
-		return judged(GDR__NODE_STATE__NODE_HELD, node->mode_why ? xstrdup(node->mode_why) : NULL,
-			      "`gdrctl node release` when it may go on");
+		return (struct judgement){ GDR__NODE_STATE__NODE_HELD, node->mode_why ? xstrdup(node->mode_why) : NULL,
+					   release(node, "when it may go on") };
 	if (!node->profile)
 		return judged(GDR__NODE_STATE__NODE_UNASSIGNED, xstrdup("no profile"),
 			      "`gdrctl node assign NODE PROFILE`");

@@ -303,6 +303,21 @@ state_before(const char *before, const struct result *result)
 	return NULL;
 }
 
+static Gdr__Check *
+new_check(const struct result *result)
+{
+	Gdr__Check *check = xcalloc(1, sizeof(*check));
+	const char *evidence = result->found.evidence;
+
+	gdr__check__init(check);
+	check->has_state = check->has_severity = true;
+	check->state = (Gdr__Check__State)result->found.state;
+	check->severity = (Gdr__Check__Severity)result->severity;
+	check->evidence = evidence ? xstrdup(evidence) : NULL;
+	check->remedy = is_bad(result) ? xstrdup(result->check->remedy) : NULL;
+	return check;
+}
+
 static void
 report_result(const struct result *result, const char *before, struct report *out)
 {
@@ -327,6 +342,7 @@ report_result(const struct result *result, const char *before, struct report *ou
 							    : FIX_NONE,
 		   why.len ? "%s" : NULL, why.text);
 	out->items[out->n - 1].measured_ms = (uint64_t)found->when * 1000;
+	out->items[out->n - 1].check = new_check(result);
 }
 
 /* What differs on disk is put right last, so that it tells of measurements too. */

@@ -16,16 +16,16 @@
 #include "common/err.h"
 
 enum ready_state {
-	READY_UNKNOWN, /* It could not be told; never counts as passed. */
-	READY_PASS,
-	READY_FAIL,
-	READY_SKIPPED, /* It is nothing to this machine, or nobody asked for it. */
-	READY_CLAMPED, /* Less than asked, and all that this machine can do. */
+	READY_UNKNOWN = GDR__CHECK__STATE__UNKNOWN, /* It could not be told; never counts as passed. */
+	READY_PASS = GDR__CHECK__STATE__PASS,
+	READY_FAIL = GDR__CHECK__STATE__FAIL,
+	READY_SKIPPED = GDR__CHECK__STATE__SKIPPED, /* It is nothing to this machine, or nobody asked for it. */
+	READY_CLAMPED = GDR__CHECK__STATE__CLAMPED, /* Less than asked, and all that this machine can do. */
 };
 enum ready_severity {
-	READY_INFO,
-	READY_DEGRADED, /* Jobs run, slower. */
-	READY_FATAL,    /* Jobs fail, or crawl. */
+	READY_INFO = GDR__CHECK__SEVERITY__INFO,
+	READY_DEGRADED = GDR__CHECK__SEVERITY__DEGRADED, /* Jobs run, slower. */
+	READY_FATAL = GDR__CHECK__SEVERITY__FATAL,       /* Jobs fail, or crawl. */
 };
 
 /* What all checks look at, read once. */

@@ -22,13 +22,16 @@
 
 const struct api_resource api_resources[] = {
 	{ "nodes", "nodes", "nodes", "names",
-	  "Nodes in order of their names; one of them with report and desired state" },
-	{ "profiles", "profiles", "profiles", "name",
-	  "Profiles, each with its newest revision; one: all its revisions" },
-	{ "rollouts", "rollouts", "rollouts", "name", "Rollouts, newest first; one: with its nodes" },
-	{ "events", "events", "events", "after", "What happened, oldest first; one by its id" },
-	{ "drift", "drift", "drift", NULL, "Items that are not as wanted, over the fleet" },
-	{ "summary", "status", "status", NULL, "Counts by state, and the nodes that need a person first" },
+	  "Nodes in order of their names; one of them with report and desired state", false },
+	{ "profiles", "profiles", "profiles", "name", "Profiles, each with its newest revision; one: all its revisions",
+	  false },
+	{ "rollouts", "rollouts", "rollouts", "name", "Rollouts, newest first; one: with its nodes", false },
+	{ "events", "events", "events", "after", "What happened, oldest first; one by its id", false },
+	{ "vms", "vms", "vms", NULL, "VMs that hosts tell of; with detail=true, how far their GPUs are from their NICs",
+	  false },
+	{ "windows", "windows", "windows", "name", "Maintenance windows: whether they are open, and until when", true },
+	{ "drift", "drift", "drift", NULL, "Items that are not as wanted, over the fleet", false },
+	{ "summary", "status", "status", NULL, "Counts by state, and the nodes that need a person first", false },
 };
 const size_t api_n_resources = sizeof(api_resources) / sizeof(api_resources[0]);
 
@@ -268,26 +271,46 @@ ask(struct operators *operators, const struct api_resource *resource, const stru
 	pbtext_print(shown, NULL, PBTEXT_JSON, &out->body);
 }
 
-bool
-api_answer(struct operators *operators, const struct web_request *request, struct web_answer *answer)
+/* 'name': what stands behind "/", or NULL. */
+static const struct api_resource *
+find_resource(const char *path, const char **name)
 {
-	const char *rest = request->path + strlen(API_ROOT);
+	const char *rest = path + strlen(API_ROOT);
 	size_t len = strcspn(rest, "/");
-	const char *name = rest[len] == '/' && rest[len + 1] ? rest + len + 1 : NULL;
-	char number[24];
 
+	*name = rest[len] == '/' && rest[len + 1] ? rest + len + 1 : NULL;
 	for (size_t i = 0; i < api_n_resources; i++) {
 		const struct api_resource *resource = &api_resources[i];
 
-		if (strncmp(rest, resource->name, len) != 0 || resource->name[len] || (name && !resource->one))
-			continue;
-		struct web_request one = { 0 };
-		if (name)
-			one = as_query(resource, request, name, number, sizeof(number));
-		ask(operators, resource, name ? &one : request, name, answer);
-		return true;
+		if (strncmp(rest, resource->name, len) == 0 && !resource->name[len] && (!*name || resource->one))
+			return resource;
 	}
-	return false;
+	return NULL;
+}
+
+bool
+api_by_clock(const char *path)
+{
+	const char *name;
+	const struct api_resource *resource = find_resource(path, &name);
+
+	return resource && resource->by_clock;
+}
+
+bool
+api_answer(struct operators *operators, const struct web_request *request, struct web_answer *answer)
+{
+	const char *name;
+	const struct api_resource *resource = find_resource(request->path, &name);
+	char number[24];
+	struct web_request one = { 0 };
+
+	if (!resource)
+		return false;
+	if (name)
+		one = as_query(resource, request, name, number, sizeof(number));
+	ask(operators, resource, name ? &one : request, name, answer);
+	return true;
 }
 
 void

@@ -14,6 +14,8 @@ struct web_request;
 
 #define API_ROOT "/api/v1/"
 
+/* What 'path' asks for changes with the clock alone, and so is of no version of the fleet. */
+bool api_by_clock(const char *path);
 /* False: no such resource. */
 bool api_answer(struct operators *operators, const struct web_request *request, struct web_answer *answer);
 
@@ -28,6 +30,7 @@ struct api_resource {
 	const char
 		*one; /* Field of the query that /NAME fills in, in it or its Selection; NULL: there is no one of it. */
 	const char *says;
+	bool by_clock;
 };
 extern const struct api_resource api_resources[];
 extern const size_t api_n_resources;

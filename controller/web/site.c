@@ -174,7 +174,7 @@ find_answer(struct site *site, const struct web_request *request, const struct w
 		describe(asset, answer);
 	if (route)
 		answer->type = route->type;
-	if (api || (route && route->changes))
+	if ((api && !api_by_clock(request->path)) || (route && route->changes))
 		put_version(site, answer);
 	if (has_it_already(request, answer)) {
 		answer->status = 304;

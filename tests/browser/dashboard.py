@@ -4,11 +4,14 @@
 dashboard.sh has made the fleet and tells of it in the environment."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64decode
+from datetime import datetime, timedelta, timezone
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -69,8 +72,8 @@ def note(text):
     print("dashboard:", text, flush=True)
 
 
-def run(*arguments):
-    subprocess.run([os.path.join(os.environ["BIN"], arguments[0]), *arguments[1:]], check=True,
+def run(*arguments, text=None):
+    subprocess.run([os.path.join(os.environ["BIN"], arguments[0]), *arguments[1:]], check=True, input=text, text=True,
                    stdout=subprocess.DEVNULL)
 
 
@@ -84,9 +87,11 @@ class Page:
         self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
 
     def size(self, name):
-        width, height = SIZES[name]
+        self.metrics(*SIZES[name], name == "phone")
+
+    def metrics(self, width, height, mobile=False):
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                    {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": name == "phone"})
+                                    {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile})
 
     def scheme(self, name):
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
@@ -106,6 +111,17 @@ class Page:
                 return
             time.sleep(0.1)
         self.fail(f"'{words}' is {'not' if there else 'still'} in {selector}:\n{self.text(selector)}")
+
+    def tells(self, what, since, because, do):
+        """The story of one item: four facts, each on the screen."""
+        self.sees(what, ".story")
+        facts = self.driver.execute_script(
+            "return [...document.querySelectorAll('.story dd')].map((fact) => [fact.innerText, fact.getBoundingClientRect()])")
+        for (text, box), pattern in zip(facts, (re.escape(what), since, because, do), strict=True):
+            if not re.search(pattern, text):
+                self.fail(f"'{pattern}' is not in '{text}'")
+            if box["height"] < 10 or box["top"] < 0 or box["bottom"] > SIZES["desktop"][1]:
+                self.fail(f"'{text}' is not on the screen")
 
     def click(self, selector):
         end = time.monotonic() + PATIENCE
@@ -129,6 +145,16 @@ class Page:
         self.driver.save_screenshot(os.path.join(SHOTS, "failed.png"))
         sys.exit(f"dashboard: FAILED: {why}")
 
+    def picture(self, name):
+        """For the README: of the page's beginning, and a bit higher than a screen."""
+        self.metrics(SIZES["desktop"][0], 960)
+        self.driver.execute_script("scrollTo(0, 0)")
+        time.sleep(0.3)
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": 90})
+        with open(os.path.join(SHOTS, name), "wb") as file:
+            file.write(b64decode(shot["data"]))
+        self.size("desktop")
+
     def is_quiet(self):
         lines = [line["message"] for line in self.driver.get_log("browser")]
         if lines:
@@ -147,6 +173,10 @@ class Page:
             self.driver.save_screenshot(os.path.join(SHOTS, f"{name}-{size}.png"))
             if self.driver.execute_script("return document.documentElement.scrollWidth > innerWidth"):
                 self.fail(f"{name} is wider than a {size}")
+            wide = self.driver.execute_script(
+                "return [...document.querySelectorAll('.card')].filter((card) => card.scrollWidth > card.clientWidth + 1).map((card) => card.innerText)")
+            if wide:
+                self.fail(f"{name}, {size}: does not fit into its card:\n{wide[0]}")
         nameless = self.driver.execute_script(NAMELESS)
         if nameless:
             self.fail(f"{name}: without a name: {nameless}")
@@ -155,40 +185,86 @@ class Page:
         self.is_quiet()
 
 
-def broken_node(page):
-    note("all is well; then a node breaks, and the open page says so")
+# Three clicks from something red to what there is to know of it.
+def three_clicks(page):
+    note("all is well; then a host breaks, and the open page says so")
     page.open("/")
     page.sees("Everything is as wanted")
-    page.sees("n2", ".matrix")
-    run("gdr-simhost", "break", os.path.join(os.environ["HOSTS"], "n2"), "hugepage-stolen=100")
+    page.sees("sim2-gpu0", ".matrix")
+    run("gdr-simhost", "break", os.path.join(os.environ["HOSTS"], "sim2"), "hugepage-stolen=100")
     page.sees("1 needs a person")
     page.sees("drifted", ".attention")
+    page.picture("fleet.webp")
     page.look("fleet")
 
-    note("from red to the item, why, since when and what to do: one click")
-    page.click(".attention a")
-    page.sees("drifted", ".node-head")
-    page.sees("gdrctl node release", ".remedy")
-    page.sees("since", ".node-head")
+    note("from red to the item, since when, because of what, and what to do: three clicks")
+    page.open("/")
+    page.click(".chip.s-drifted")
+    page.sees("sim1", ".matrix", there=False)
+    page.click(".matrix a[href$=sim2]")
     page.sees("node0", ".layer-card[open]")
+    page.click("a[href$='item=hugepages%2Fnode0']")
+    page.tells("hugepages node0 on sim2: 275, not 375", r"\d\d:\d\d:\d\d, \d+ (s|min) ago",
+               "changed on the machine itself", "gdrctl node release sim2 lets the agent put it right")
+    page.sees("gdrctl node release sim2", ".remedy")
     page.sees("Reboot 2 of 2", ".timeline")
-    page.sees("NIC settings")
-    page.sees("MAX_ACC_OUT_READ")
+    page.picture("node.webp")
+    page.look("node")
+
+
+def because_of_a_change(page):
+    note("what an operator's change made wrong names that change; the way there is the drift page")
+    run("gdrctl", "apply", "-f", "-", text="{kind: Node, name: sim2, labels: {rack: r2}, profile: vela-a100@1, mode: audit, "
+        "override: {kernel: {min_version: '9.9'}}}")
+    page.open("/drift")
+    page.sees("kernel version")
+    page.look("drift")
+    page.click("a[href$='item=kernel%2Fversion']")
+    page.tells("kernel version on sim2", "ago", "node.configured vela-a100@1 by user/admin", "boot a newer kernel")
+
+
+def a_host_and_its_guest(page):
+    note("NICs by default, current and next boot; the VM's devices, and how far they are from each other")
+    page.open("/nodes/sim1")
+    page.sees("8 functions alike", "[data-key=nics]")
+    page.sees("default\tcurrent\tnext boot", "[data-key=nics] thead")
+    page.sees("MAX_ACC_OUT_READ\t0\t44\t44", "[data-key=nics]")
+    page.sees("3d:00.0 → ", "[data-key=vms]")
+    page.sees("\tPIX\t", "[data-key=vms] .distances")
     if not page.driver.find_elements(By.CSS_SELECTOR, ".tree path.direct"):
         page.fail("no GPU-NIC path is drawn")
-    page.look("node")
+    page.look("host")
+
+    note("the guest, one click further: every check of readiness; then a GPU is lost in it")
+    page.click("[data-key=vms] a[href$=sim1-gpu0]")
+    page.sees("guest of sim1")
+    page.sees("R25", ".checks")
+    if len(page.driver.find_elements(By.CSS_SELECTOR, ".checks tbody tr")) != 25:
+        page.fail(f"not 25 checks:\n{page.text('.checks')}")
+    guest = os.path.join(os.environ["HOSTS"], "sim1/sim1-gpu0")
+    run("gdr-simhost", "break", guest, "gpu-lost")
+    page.sees("stuck", ".node-head")
+    page.sees("fail\tfatal\t8 GPUs\t7, lost", ".checks")
+    page.click(".checks a[href$='item=readiness%2FR03%2Fgpus']")
+    page.tells("readiness R03/gpus on sim1/sim1-gpu0", "ago", "changed on the machine itself",
+               "shut the VM down and start it again")
+    page.look("guest")
+    page.open("/")
+    page.sees("stuck", ".matrix")
+    run("gdr-simhost", "mend", guest, "gpu-lost")
+    page.sees("stuck", ".matrix", there=False)
 
 
 def filters_and_keys(page):
     note("filters stay in the address, and keys do what a mouse does")
     page.driver.get("about:blank")
     page.open("/")
-    page.sees("n1", ".matrix")
+    page.sees("sim1", ".matrix")
     order = []
     for _ in range(11):
         page.press(Keys.TAB)
         order.append(page.focused())
-    wanted = ["Skip to content", "gdrfleet", "Fleet", "Rollouts", "Drift", "Events", "n2"]
+    wanted = ["Skip to content", "gdrfleet", "Fleet", "Rollouts", "Drift", "Events", "sim2"]
     if order[:7] != wanted or "search" not in order:
         page.fail(f"keyboard order: {order}")
     outline = page.driver.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
@@ -196,14 +272,14 @@ def filters_and_keys(page):
         page.fail("where the keyboard is cannot be seen")
     page.click("#search")
     page.press("rack=r1")
-    page.sees("n2", ".matrix", there=False)
+    page.sees("sim2", ".matrix", there=False)
     page.driver.refresh()
-    page.sees("n1", ".matrix")
-    page.sees("n2", ".matrix", there=False)
+    page.sees("sim1", ".matrix")
+    page.sees("sim2", ".matrix", there=False)
     page.open("/?state=drifted")
-    page.sees("n1", ".matrix", there=False)
+    page.sees("sim1", ".matrix", there=False)
     page.open("/")
-    page.sees("n1", ".matrix")
+    page.sees("sim1", ".matrix")
     names = page.driver.execute_script(
         "const all = [...document.querySelectorAll('.lines a')]; all[0].focus(); return all.map((a) => a.textContent)")
     page.press(Keys.ARROW_DOWN)
@@ -219,20 +295,38 @@ def drift_and_events(page):
     page.open("/drift")
     page.sees("hugepages node0")
     page.sees("275")
-    page.look("drift")
     page.open("/events")
     page.sees("node.drifted")
     page.look("events")
 
 
+def window(page):
+    note("a rollout that waits for its window says so, and until when")
+    page.open("/rollouts")
+    page.sees("None yet")
+    page.sees("keep to no hours")
+    later = datetime.now(timezone.utc) + timedelta(hours=3)
+    run("gdrctl", "apply", "-f", "-", text=f"{{kind: Window, name: later, selector: rack=r9, description: Racks that nobody rents, "
+        f"hours: [{{start: '{later:%H:%M}', duration: 1h}}]}}")
+    run("gdrctl", "apply", "-f", os.path.join(os.environ["SOURCE"], "deploy/examples/revisions/good.yaml"))
+    page.sees("closed opens", "[data-key=windows]")
+    page.sees("in 2 h 5", "[data-key=windows]")
+    run("gdrctl", "rollout", "start", "vela-a100", "-l", "rack=r1", "--name", "patient", "--window", "later")
+    page.sees("patient", ".cards")
+    page.click(".cards a")
+    page.sees("Only in window later: closed opens")
+    page.sees(f"window later opens at {later:%Y-%m-%d %H:%M} UTC", ".remedy")
+    page.look("window")
+    run("gdrctl", "rollout", "abort", "patient")
+    page.sees("aborted", ".node-head")
+
+
 def rollout(page):
     note("a rollout, from its beginning to its end, without a reload")
     page.open("/rollouts")
-    page.sees("None yet")
-    run("gdrctl", "apply", "-f", os.path.join(os.environ["SOURCE"], "deploy/examples/revisions/good.yaml"))
     run("gdrctl", "rollout", "start", "vela-a100", "-l", "rack=r1", "--name", "better", "--soak", "1s", "--promotion", "manual")
     page.sees("running", ".cards")
-    page.click(".cards a")
+    page.click(".cards a[href$=better]")
     page.sees("1 · canary", ".waves")
     page.sees("gdrctl rollout", ".next")
     page.sees("wave 1: pass", ".gates", patience=4 * PATIENCE)  # It takes a reboot.
@@ -259,8 +353,8 @@ def restart(page):
         if page.text(".banner"):
             page.fail("the banner stays")
         page.driver.get_log("browser")  # That nobody answered is said by the browser itself.
-        page.sees("n1", ".matrix")
-        run("gdrctl", "node", "hold", "n1")
+        page.sees("sim1", ".matrix")
+        run("gdrctl", "node", "hold", "sim1")
         page.sees("held", ".matrix")
         page.is_quiet()
     finally:
@@ -272,9 +366,12 @@ os.makedirs(SHOTS, exist_ok=True)
 page = Page()
 try:
     page.size("desktop")
-    broken_node(page)
+    three_clicks(page)
+    because_of_a_change(page)
+    a_host_and_its_guest(page)
     filters_and_keys(page)
     drift_and_events(page)
+    window(page)
     rollout(page)
     restart(page)
 finally:

@@ -43,10 +43,16 @@ def check(schema, value, where):
                 check(inner, item, f"{where}.{name}")
 
 
+def name_of(item):
+    if "id" in item:
+        return str(item["id"])
+    return (item.get("window") or item.get("record", {}).get("plan") or item)["name"]
+
+
 def names(resource):
     _, answer = get(f"/api/v1/{resource}")
     items = answer.get(resource, [])
-    return [str(item["id"]) if "id" in item else item.get("name") or item["record"]["plan"]["name"] for item in items]
+    return [name_of(item) for item in items]
 
 
 status, document = get("/api/v1/openapi.json")

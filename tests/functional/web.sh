@@ -48,6 +48,15 @@ if command -v promtool >/dev/null; then
 	expect 0 promtool check metrics <"$WORK/body"
 fi
 
+note 'maintenance windows, which the clock alone opens and shuts'
+expect 0 ctl apply -f - <<<'{kind: Window, name: nights, selector: rack=r7, hours: [{start: "00:00", duration: 1d}]}'
+get 200 /api/v1/windows/nights
+says '"open": true'
+! grep -qi '^etag:' <<<"$ERR" || broken 'it would be believed for longer than it is true'
+get 404 /api/v1/windows/days
+get 200 '/api/v1/vms?names=n1&detail=true'
+says '"guest": "PIX"'
+
 note 'the answers are as the OpenAPI document says'
 expect 0 python3 "$SOURCE/tests/functional/openapi.py" "$URL"
 says 'answers fit'

@@ -93,6 +93,11 @@ expect_state(const char *key, enum fix fix, const char *state)
 	expect_item(key, fix, NULL);
 	if (strncmp(item(key)->have, state, strlen(state)) != 0)
 		fail_msg("%s: have %s, not %s", key, item(key)->have, state);
+	const Gdr__Check *check = item(key)->check;
+	const char *word = pbtext_enum(&gdr__check__state__descriptor, (int)check->state);
+	assert_memory_equal(item(key)->have, word, strlen(word));
+	bool bad = check->state == GDR__CHECK__STATE__FAIL || check->state == GDR__CHECK__STATE__UNKNOWN;
+	assert_int_equal(check->remedy != NULL, bad);
 }
 
 static void
@@ -271,6 +276,7 @@ degraded_is_still_ready_for_jobs(void **state)
 	want("{gpu: {graphics_clock: '1410'}, readiness: {gpus: 2, severity: {R11: fatal}}}");
 	look_well(&layer_readiness);
 	expect_item("verdict", FIX_MANUAL, "not ready");
+	assert_int_equal(item("R11/gpu-settings")->check->severity, GDR__CHECK__SEVERITY__FATAL);
 	want("{gpu: {graphics_clock: '1410'}, readiness: {gpus: 2, skip: [R11]}}");
 	look_well(&layer_readiness);
 	expect_state("R11/gpu-settings", FIX_NONE, "skipped");

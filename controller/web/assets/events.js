@@ -37,8 +37,8 @@ export function eventsPage(root, _, parameters) {
       })),
       complaint(failed), h('section', { class: 'card wide' }, eventList(shown)));
   };
-  const ask = asks(() => `events?newest=true&limit=${PAGE}`, (answer, why) => {
-    events = [...(answer?.events ?? [])].reverse();
+  const ask = asks(() => [`events?newest=true&limit=${PAGE}`], (answers, why) => {
+    events = [...(answers?.[0].events ?? [])].reverse();
     failed = why;
     draw();
   });

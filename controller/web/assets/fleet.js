@@ -4,7 +4,7 @@
 
 import { h, show } from './dom.js';
 import { model } from './model.js';
-import { FIXES, PERSON, STATES, ago, badge, byNature, cell, layerFix, nodeLink, prose } from './words.js';
+import { FIXES, PERSON, STATES, ago, badge, byNature, cell, layerFix, nodeLink, nodePath, plural, prose } from './words.js';
 import { drawMap, nodeAt } from './map.js';
 
 const LAYERS = ['bios', 'nic', 'kernel', 'hugepages', 'pci', 'vm', 'link', 'sysctl', 'gpu', 'nccl', 'readiness'];
@@ -73,7 +73,7 @@ function headline() {
   const status = model.status;
   const ready = countOf('ready');
   const person = PERSON.reduce((sum, state) => sum + countOf(state), 0);
-  const facts = [`${status.nodes} node${status.nodes === 1 ? '' : 's'}`, `${status.connected} connected`];
+  const facts = [plural(status.nodes, 'host'), `${status.connected} connected`];
   if (status.guests) facts.push(`${status.guests_ready ?? 0} of ${status.guests} guests ready`);
   if (status.open_grants) facts.push(`${status.open_grants} of ${status.max_rebooting} reboots granted`);
   const text = status.nodes === 0 ? 'No nodes yet'
@@ -137,9 +137,9 @@ function line(item, layers, index) {
       h('span', { role: 'cell', class: 'quiet' }, `${item.ready} of ${item.total} ready`));
   }
   const row = item.row;
-  const guest = row.name.includes('/');
+  const [, vm] = row.name.split('/');
   return h('div', { class: `line s-${row.state}`, role: 'row', 'aria-rowindex': index + 2, 'data-key': row.name },
-    h('span', { role: 'rowheader', class: guest ? 'name guest' : 'name' }, nodeLink(row.name)),
+    h('span', { role: 'rowheader', class: vm ? 'name guest' : 'name' }, nodeLink(row.name, vm)),
     h('span', { role: 'cell', class: 'state' }, badge(row.state)),
     layers.map((name) => h('span', { role: 'cell', class: 'layer' }, cell(row.layers?.find((layer) => layer.name === name)))),
     h('span', { role: 'cell', class: 'why', title: row.why }, row.why ?? (row.profile ? h('span', { class: 'quiet' }, row.profile) : '')),
@@ -228,7 +228,7 @@ export function fleetPage(root, _, parameters) {
 
   map.onclick = (event) => {
     const name = nodeAt(map, event);
-    if (name) location.hash = `#/nodes/${encodeURIComponent(name)}`;
+    if (name) location.hash = nodePath(name);
   };
   map.onmousemove = (event) => {
     const row = model.rows.get(nodeAt(map, event));

@@ -62,7 +62,9 @@ export function drawMap(canvas, groups) {
   pen.textAlign = 'center';
   pen.textBaseline = 'middle';
   pen.font = `600 ${Math.round(size * 0.5)}px system-ui, sans-serif`;
-  for (const { x, y, row } of tiles) {
+  for (const { x: left, y: top, size: whole, row } of tiles) {
+    const inset = row.name.includes('/') ? Math.round(whole / 8) : 0; // A guest is smaller than its host.
+    const [x, y, size] = [left + inset, top + inset, whole - 2 * inset];
     pen.fillStyle = colour[row.state] ?? quiet;
     if (size >= 13) {
       pen.beginPath();

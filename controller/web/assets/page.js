@@ -1,37 +1,41 @@
-// page.js - a page over one question to the controller: asked again when something changed, but not all the time.
+// page.js - a page over questions to the controller: asked again when something changed, but not all the time.
 
 import { h } from './dom.js';
 import { get, model } from './model.js';
 
 const PACE_MS = 1500;
 
-// 'path()' is what is asked, 'draw(answer, failed)' shows it; returns the page's update().
-export function asks(path, draw) {
+// 'paths()' is what is asked, 'draw(answers, failed)' shows it, also when only time has passed; returns the page's
+// update().
+export function asks(paths, draw) {
   let asked = -1;
   let at = 0;
   let busy = false;
   let timer;
-  let answer;
+  let answers;
+  let failed;
 
   const ask = async () => {
     clearTimeout(timer);
-    if (busy || asked === model.changes) return;
+    if (busy) return;
     const wait = at + PACE_MS - Date.now();
-    if (wait > 0) {
-      timer = setTimeout(ask, wait);
+    if (asked === model.changes || wait > 0) {
+      if (asked !== model.changes) timer = setTimeout(ask, wait);
+      if (answers) draw(answers, failed);
       return;
     }
     busy = true;
     asked = model.changes;
     at = Date.now();
     try {
-      answer = await get(path());
-      draw(answer, undefined);
+      answers = await Promise.all(paths().map(get));
+      failed = undefined;
     } catch (error) {
-      draw(answer, error.message);
+      failed = error.message;
     }
     busy = false;
-    ask();
+    draw(answers, failed);
+    if (asked !== model.changes) ask();
   };
   return ask;
 }
@@ -42,4 +46,12 @@ export function headline(title, ...facts) {
 
 export function complaint(failed) {
   return failed && h('p', { class: 'error', role: 'alert' }, failed);
+}
+
+// A table in a box of its own, which scrolls where the page is too narrow for it.
+export function grid(label, columns, rows, kind = '') {
+  return h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': label },
+    h('table', { class: `grid ${kind}` },
+      h('thead', {}, h('tr', {}, columns.map((column) => h('th', { scope: 'col' }, column)))),
+      h('tbody', {}, rows)));
 }

@@ -2,15 +2,12 @@
 // hangs on them.  What shares a switch reaches each other without the CPU: such GPU-NIC paths are drawn bold.
 
 import { h, svg } from './dom.js';
+import { plural, short } from './words.js';
 
 const SHOWN = { gpu: 'GPU', nic: 'NIC', nvswitch: 'NVSwitch' };
 const ROW = 26;
 const COLUMNS = { cpu: 0, port: 92, group: 236, device: 400 };
 const WIDTH = 590;
-
-function short(address) {
-  return address.replace(/^0000:/, '');
-}
 
 // NUMA node -> root port -> switch -> devices; a NIC's functions and its VFs are one line.
 function collect(devices) {
@@ -74,7 +71,7 @@ export function pciTree(devices) {
       const from = group === port ? COLUMNS.port + 104 : COLUMNS.group + 112;
       wires.push(wire(from, middle, COLUMNS.device, at, bold));
       boxes.push(node(COLUMNS.device, at, 186, `device ${device.kind}`,
-        `${SHOWN[device.kind]} ${short(device.address)}${device.functions > 1 ? ` ×${device.functions}` : ''}${device.vfs ? ` · ${device.vfs} VFs` : ''}`,
+        `${SHOWN[device.kind]} ${short(device.address)}${device.functions > 1 ? ` ×${device.functions}` : ''}${device.vfs ? ` · ${plural(device.vfs, 'VF')}` : ''}`,
         `${device.address} ${device.driver ?? 'no driver'}${device.part_number ? `, ${device.part_number}` : ''}${device.firmware ? `, firmware ${device.firmware}` : ''}`));
     });
     y += list.length * ROW + 10;

@@ -2,8 +2,9 @@
 
 import { h, show } from './dom.js';
 import { model } from './model.js';
-import { asks, complaint, headline } from './page.js';
-import { ago, byNature, clock, command, duration, nodeLink, prose } from './words.js';
+import { asks, complaint, grid, headline } from './page.js';
+import { windowNow, windowTable } from './windows.js';
+import { ago, byNature, clock, command, duration, lasting, nodeLink, plural, prose } from './words.js';
 
 const BAD = ['failed', 'timed-out', 'lost', 'revert-failed'];
 const OUT = ['held', 'skipped', 'exempt', 'gone'];
@@ -60,20 +61,21 @@ function card(view) {
   return h('li', { class: `card edge r-${state}`, 'data-key': plan.name },
     h('p', { class: 'card-head' }, h('a', { href: `#/rollouts/${encodeURIComponent(plan.name)}` }, plan.name), stateBadge(state),
       h('span', { class: 'quiet push' }, ago(created))),
-    h('p', { class: 'quiet' }, `${plan.profile} to ${view.total ?? 0} nodes (${plan.selector ?? ''}) by ${by}`, plan.reason && `: ${plan.reason}`),
+    h('p', { class: 'quiet' }, `${plan.profile} to ${plural(view.total ?? 0, 'node')} (${plan.selector ?? ''}) by ${by}`, plan.reason && `: ${plan.reason}`),
     bar(sum(view.waves), view.total || 1),
     (view.blocks || why) && h('p', {}, h('strong', {}, view.blocks ? 'Blocked by: ' : ''), prose((view.blocks ?? why).split('\n')[0])));
 }
 
 export function rolloutsPage(root) {
-  const draw = (answer, failed) => {
-    const all = answer?.rollouts ?? [];
+  const draw = (answers, failed) => {
+    const all = answers?.[0].rollouts ?? [];
     const working = all.filter(({ record }) => ['running', 'paused', 'rolling-back'].includes(record.state));
-    show(root, headline('Rollouts', answer && `${working.length} at work, ${all.length} in all`), complaint(failed),
-      answer && !all.length && h('p', { class: 'quiet' }, 'None yet. ', command('gdrctl rollout plan PROFILE -l SELECTOR'), ' shows what one would do.'),
-      h('ul', { class: 'cards' }, all.map(card)));
+    show(root, headline('Rollouts', answers && `${working.length} at work, ${all.length} in all`), complaint(failed),
+      answers && !all.length && h('p', { class: 'quiet' }, 'None yet. ', command('gdrctl rollout plan PROFILE -l SELECTOR'), ' shows what one would do.'),
+      h('ul', { class: 'cards' }, all.map(card)),
+      answers && windowTable(answers[1].windows ?? []));
   };
-  const update = asks(() => 'rollouts', draw);
+  const update = asks(() => ['rollouts', 'windows'], draw);
   draw();
   update();
   return { update };
@@ -102,15 +104,12 @@ function waveTable(view, label) {
     const kind = kindOf(node.state);
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
-  return h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': 'Waves' }, h('table', { class: 'grid waves' },
-    h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'wave'), h('th', { scope: 'col' }, 'state'), h('th', { scope: 'col' }, 'progress'),
-      values.map((value) => h('th', { scope: 'col' }, value)))),
-    h('tbody', {}, (record.waves ?? []).map((wave, i) => h('tr', { class: i === (record.wave ?? 0) ? 'now' : undefined },
-      h('th', { scope: 'row' }, `${i + 1} · ${wave.size}`),
-      h('td', {}, waveState(wave)),
-      h('td', { class: 'share' }, bar(countsOf(view.waves?.[i] ?? {}), view.waves?.[i]?.total || 1)),
-      values.map((value) => h('td', {}, KINDS.filter((kind) => table[i].get(value)?.[kind]).map((kind) =>
-        h('span', { class: `count p-${kind}`, title: KIND_TEXT[kind] }, table[i].get(value)[kind], h('span', { class: 'hidden' }, ` ${KIND_TEXT[kind]} `))))))))));
+  return grid('Waves', ['wave', 'state', 'progress', ...values], (record.waves ?? []).map((wave, i) => h('tr', { class: i === (record.wave ?? 0) ? 'now' : undefined },
+    h('th', { scope: 'row' }, `${i + 1} · ${wave.size}`),
+    h('td', {}, waveState(wave)),
+    h('td', { class: 'share' }, bar(countsOf(view.waves?.[i] ?? {}), view.waves?.[i]?.total || 1)),
+    values.map((value) => h('td', {}, KINDS.filter((kind) => table[i].get(value)?.[kind]).map((kind) =>
+      h('span', { class: `count p-${kind}`, title: KIND_TEXT[kind] }, table[i].get(value)[kind], h('span', { class: 'hidden' }, ` ${KIND_TEXT[kind]} `))))))), 'waves');
 }
 
 function gates(record) {
@@ -138,35 +137,36 @@ function labelsOf(record) {
 
 export function rolloutPage(root, name, parameters) {
   let label = parameters.get('label') ?? '';
-  let last;
 
-  const draw = (view, failed) => {
-    last = view;
-    if (!view) {
+  const draw = (answers, failed) => {
+    if (!answers) {
       show(root, complaint(failed) ?? h('p', { class: 'quiet' }, 'Loading …'));
       return;
     }
+    const [view, { windows = [] }] = answers;
     const { record } = view;
+    const hours = windows.find(({ window }) => window.name === record.plan.window);
     const labels = labelsOf(record);
     if (!labels.includes(label)) label = labels.includes('rack') ? 'rack' : labels[0] ?? '';
     const next = commands(record);
     show(root, complaint(failed),
       h('section', { class: `node-head edge r-${record.state}` },
-        h('div', { class: 'title' }, h('h1', {}, record.plan.name), stateBadge(record.state), h('span', { class: 'quiet' }, 'since ', ago(record.since_ms))),
-        h('p', { class: 'quiet' }, `${record.plan.profile} to ${view.total ?? 0} nodes (${record.plan.selector ?? ''}), started by ${record.by}`, record.plan.reason && `: ${record.plan.reason}`),
+        h('div', { class: 'title' }, h('h1', {}, record.plan.name), stateBadge(record.state), lasting(record.since_ms)),
+        h('p', { class: 'quiet' }, `${record.plan.profile} to ${plural(view.total ?? 0, 'node')} (${record.plan.selector ?? ''}), started by ${record.by}`, record.plan.reason && `: ${record.plan.reason}`),
+        hours && h('p', {}, 'Only in window ', h('strong', {}, hours.window.name), ': ', windowNow(hours)),
         bar(sum(view.waves), view.total || 1),
         record.why && h('p', { class: 'why' }, prose(record.why)),
         view.blocks && h('div', { class: 'remedy' }, h('strong', {}, 'Waits for: '), view.blocks.trim().split('\n').map((blocker) => h('p', {}, prose(blocker)))),
         next.length > 0 && h('p', { class: 'next' }, h('span', { class: 'quiet' }, 'Next: '), next.map((text) => [command(text), ' ']))),
       h('section', { class: 'card' }, h('div', { class: 'title' }, h('h2', {}, 'Waves'),
-        labels.length > 0 && h('label', { class: 'quiet push' }, 'by label ', h('select', { value: label, onchange: (event) => { label = event.target.value; draw(last); } },
+        labels.length > 0 && h('label', { class: 'quiet push' }, 'by label ', h('select', { value: label, onchange: (event) => { label = event.target.value; draw(answers); } },
           labels.map((value) => h('option', { value, selected: value === label }, value))))), waveTable(view, label)),
       h('section', { class: 'card' }, h('h2', {}, 'Gates'), gates(record)),
       record.nodes?.length > 0 && h('section', { class: 'card' }, h('h2', {}, 'Nodes'), h('table', { class: 'items' },
         h('thead', {}, h('tr', {}, ['node', 'state', 'wave', 'reboots', 'why'].map((title) => h('th', { scope: 'col' }, title)))),
         h('tbody', {}, nodeRows(record.nodes)))));
   };
-  const ask = asks(() => `rollouts/${encodeURIComponent(name)}`, draw);
+  const ask = asks(() => [`rollouts/${encodeURIComponent(name)}`, 'windows'], draw);
   draw();
   ask();
   return { update: ask };

@@ -45,7 +45,7 @@ export function layerFix(layer) {
 
 export function cell(layer) {
   const fix = layerFix(layer);
-  if (!fix) return h('span', { class: 'cell f-absent', title: 'not managed' }, '–');
+  if (!fix) return undefined;
   const text = layer.wrong ? `${layer.name}: ${layer.wrong} ${FIXES[fix].text}` : `${layer.name}: ${FIXES[fix].text}`;
   return h('span', { class: `cell f-${fix}`, title: text, 'aria-label': text, role: 'img' }, FIXES[fix].letter);
 }
@@ -64,14 +64,28 @@ export function ago(ms) {
   return h('time', { datetime: date.toISOString(), title: date.toLocaleString() }, `${duration(Date.now() - ms)} ago`);
 }
 
+export function lasting(ms) {
+  const date = new Date(ms);
+  return h('time', { class: 'quiet', datetime: date.toISOString(), title: `since ${date.toLocaleString()}` }, `for ${duration(Date.now() - ms)}`);
+}
+
 export function clock(ms) {
   const date = new Date(ms);
   return h('time', { datetime: date.toISOString(), title: date.toLocaleString() },
-    date.toLocaleString(undefined, { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' }));
+    date.toLocaleString(undefined, { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }));
 }
 
-export function nodeLink(name) {
-  return h('a', { href: `#/nodes/${encodeURIComponent(name)}` }, name);
+export function nodePath(name) {
+  return `#/nodes/${encodeURIComponent(name)}`;
+}
+
+export function nodeLink(name, text = name) {
+  return h('a', { href: nodePath(name) }, text);
+}
+
+// A PCI address as people say it, where there is but one domain.
+export function short(address) {
+  return address.replace(/^0000:/, '');
 }
 
 // "node/n1" and "rollout/x" as links, the rest as text.
@@ -81,6 +95,10 @@ export function objectLink(object) {
   if (kind === 'node' && name) return nodeLink(name);
   if (kind === 'rollout' && name) return h('a', { href: `#/rollouts/${encodeURIComponent(name)}` }, name);
   return object ?? '';
+}
+
+export function plural(n, word) {
+  return `${n} ${word}${n === 1 ? '' : /[sh]$/.test(word) ? 'es' : 's'}`;
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true });
