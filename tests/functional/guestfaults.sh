@@ -44,6 +44,12 @@ sickens() {
 	expect 3 ctl status
 	says '1 of 2 guests ready'
 }
+# took_up NODE: its agent has looked since the last change of what is wanted.
+took_up() {
+	rest "/$1" | python3 -c 'import json, sys
+node = json.load(sys.stdin)
+sys.exit(node["observed_generation"] != node["generation"])'
+}
 # event PATTERN: what the guest's agent put right by itself.
 event() {
 	ctl event list --object node/h1/h1-gpu0 | grep 'node\.mended' | grep -E "$1" >/dev/null
@@ -117,6 +123,7 @@ sickens ring-reset=ens3 'ens3/ring.rx: the kernel refuses: Operation not permitt
 inside mend
 within 15 not_ready
 expect 0 ctl node audit h1
+within 15 took_up h1/h1-gpu0
 sickens topology-damaged 'nccl: topology: '
 expect 0 ctl node release h1
 within 15 not_ready
