@@ -15,11 +15,11 @@
 #define ROWS_MS     25         /* Of each tick, for rows. */
 #define BUSY_MS     250        /* Of each second, for answers. */
 #define ASK_MS      10000      /* For a whole request, from the connection's begin or the last answer. */
-#define TAKE_MS     30000      /* For taking an answer, or a message of a stream. */
 #define ALIVE_MS    10000      /* A stream hears something at least this often. */
 #define PACE_MS     500        /* And news at most so. */
 #define HEADERS_MAX (32 << 10) /* Bytes that a connection may make us keep. */
 #define BLOCK       (64 << 10)
+#define SEND_MAX    (256 << 10) /* Bytes that wait in the kernel for one client: a reader that has stopped is soon seen. */
 #define RUNS_A_TURN 16
 
 /* A page that is kept up to date. */
@@ -50,8 +50,9 @@ struct http {
 	int timer;
 	int soon; /* A timer; 0: none. */
 	unsigned streams_max;
-	int64_t window_ms; /* The second that is counted, */
-	int64_t busy_ms;   /* and what was spent in it. */
+	int64_t patience_ms; /* For taking an answer, or a message of a stream. */
+	int64_t window_ms;   /* The second that is counted, */
+	int64_t busy_ms;     /* and what was spent in it. */
 	struct conn *conns;
 	struct viewer *viewers;
 	bool ending;
@@ -105,10 +106,12 @@ on_connection(void *arg, struct MHD_Connection *connection, void **context, enum
 {
 	struct http *http = arg;
 	struct conn *conn = *context;
+	int send_max = SEND_MAX;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		conn = xcalloc(1, sizeof(*conn));
 		conn->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		(void)setsockopt(conn->fd, SOL_SOCKET, SO_SNDBUF, &send_max, sizeof(send_max));
 		conn->deadline_ms = zclock_mono() + ASK_MS;
 		conn->next = http->conns;
 		conn->link = &http->conns;
@@ -177,7 +180,7 @@ next_message(struct viewer *viewer, int64_t now)
 		return false;
 	viewer->sent = 0;
 	viewer->told_ms = now;
-	viewer->conn->deadline_ms = now + TAKE_MS;
+	viewer->conn->deadline_ms = now + viewer->http->patience_ms;
 	return true;
 }
 
@@ -372,7 +375,7 @@ on_request(void *arg, struct MHD_Connection *connection, const char *path, const
 	}
 	const struct web_request request = read_request(connection, method, path);
 	find_answer(http, &request, &answer);
-	conn->deadline_ms = zclock_mono() + TAKE_MS;
+	conn->deadline_ms = zclock_mono() + http->patience_ms;
 	http->counts->answers[answer.status / 100 % HTTP_CLASSES]++;
 	bool streams = answer.stream && strcmp(method, "GET") == 0;
 	struct MHD_Response *response = streams ? new_stream(http, connection, &request) : new_response(&answer);
@@ -425,6 +428,7 @@ http_open(const Gdr__WebConfig *config, const struct http_listener *at, struct s
 	http->counts = counts;
 	http->loop = loop;
 	http->streams_max = config->streams;
+	http->patience_ms = config->patience;
 	http->daemon = start(http, config, at);
 	if (!http->daemon) {
 		free(http);

@@ -76,7 +76,7 @@ says '"rack": "r2"'
 
 note 'hostile clients: too much, too slow, too many'
 get 431 / -H "X: $(head -c 40000 /dev/zero | tr '\0' x)"
-expect 0 python3 "$SOURCE/tests/functional/slowloris.py" "$((PORT + 3))" 300 $((14 * PATIENCE)) &
+expect 0 python3 "$SOURCE/tests/functional/badhttp.py" "$((PORT + 3))" slow 300 $((14 * PATIENCE)) &
 slow=$!
 sleep 1
 begun=$(date +%s%N)

@@ -365,6 +365,7 @@ all_has_the_defaults(void **state)
 				      "  listen: \"127.0.0.1:7480\"\n"
 				      "  connections: 256\n"
 				      "  streams: 64\n"
+				      "  patience: 30s\n"
 				      "hooks: /etc/gdrfleet/rollout-hooks\n"
 				      "hook_timeout: 5m\n"
 				      "hook_retry: 30s\n");
