@@ -161,15 +161,14 @@ wait_for_all(const struct story *story, size_t (*count)(const struct board *boar
 	return count(story->board);
 }
 
-/* Until the time is over, or SIGTERM. SIGUSR1 asks how acknowledgements went since it last did. */
+/* Until the time is over, or SIGTERM. SIGUSR1 asks how acknowledgements went since it last did; with the first the reports
+ * begin. */
 static void
 run_on(const struct story *story)
 {
 	int64_t end = clock_ms() + (int64_t)story->run_ms;
 	struct signalfd_siginfo info = { 0 };
 
-	if (story->load.report_ms)
-		story->board->order = ORDER_REPORT;
 	for (int64_t left = end - clock_ms(); left > 0; left = end - clock_ms()) {
 		struct pollfd signals = { .fd = story->signals, .events = POLLIN };
 
@@ -178,6 +177,8 @@ run_on(const struct story *story)
 		if (info.ssi_signo != SIGUSR1)
 			return;
 		say_acks(story->board);
+		if (story->load.report_ms)
+			story->board->order = ORDER_REPORT;
 	}
 }
 
@@ -217,8 +218,9 @@ usage(FILE *to)
 		"Loads a gdrd with many agents and says how long each step took.\n\n"
 		"  --nodes N       so many agents (default 100)\n"
 		"  --like FILE     each says what this report says (of `gdr-agent check -o json`), as if all were right\n"
-		"  --run 30s       stay for so long after the last step, or until SIGTERM;\n"
-		"  --report 10s    and let each agent say something new this often.  SIGUSR1: how did it go so far?\n\n"
+		"  --run 30s       stay for so long after the last step, or until SIGTERM\n"
+		"  --report 10s    from the first SIGUSR1 on each agent says something new this often\n\n"
+		"SIGUSR1 asks how long acknowledgements took since it last did.\n"
 		"Exit status: 0 every agent got through, 1 not, 2 usage.\n");
 }
 
