@@ -43,7 +43,7 @@ static const Gdr__LayerReport *
 layer_of(const Gdr__Report *report, const char *name)
 {
 	for (size_t i = 0; report && i < report->n_layers; i++)
-		if (strcmp(report->layers[i]->name, name) == 0)
+		if (report->layers[i]->name && strcmp(report->layers[i]->name, name) == 0)
 			return report->layers[i];
 	return NULL;
 }
@@ -52,19 +52,26 @@ static const Gdr__Item *
 item_of(const Gdr__LayerReport *layer, const char *key)
 {
 	for (size_t i = 0; layer && i < layer->n_items; i++)
-		if (strcmp(layer->items[i]->key, key) == 0)
+		if (layer->items[i]->key && strcmp(layer->items[i]->key, key) == 0)
 			return layer->items[i];
 	return NULL;
 }
 
-/* And is wanted as it was: else what changed it was a new spec, and no other hand. */
+static bool
+same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+/* In this boot, and is wanted as it was: else what changed it was the boot or a new spec, and no other hand. */
 static bool
 was_right(const Gdr__Report *last, const Gdr__Report *report, const Gdr__Mended *mended)
 {
 	const Gdr__Item *was = item_of(layer_of(last, mended->layer), mended->key);
 	const Gdr__Item *is = item_of(layer_of(report, mended->layer), mended->key);
 
-	return was && is && was->fix == GDR__FIX__FIX_NONE && strcmp(was->want, is->want) == 0;
+	return was && is && was->fix == GDR__FIX__FIX_NONE && same(was->want, is->want) &&
+	       same(last->boot_id, report->boot_id);
 }
 
 static void
@@ -76,21 +83,25 @@ drop_oldest(Gdr__Report *report, size_t n)
 	memmove(report->mended, report->mended + n, report->n_mended * sizeof(Gdr__Mended *));
 }
 
-void
+size_t
 mended_carry(const Gdr__Report *last, Gdr__Report *report)
 {
 	auto_free Gdr__Mended **found = report->mended;
 	size_t n = report->n_mended;
+	size_t n_new = 0;
 
 	report->mended = NULL;
 	report->n_mended = 0;
 	for (size_t i = 0; last && i < last->n_mended; i++)
 		append(report, (Gdr__Mended *)pb_copy(&last->mended[i]->base));
 	for (size_t i = 0; i < n; i++)
-		if (was_right(last, report, found[i]))
+		if (was_right(last, report, found[i])) {
 			append(report, found[i]);
-		else
+			n_new++;
+		} else {
 			pb_free(&found[i]->base);
+		}
 	if (report->n_mended > MENDED_MAX)
 		drop_oldest(report, report->n_mended - MENDED_MAX);
+	return n_new < MENDED_MAX ? n_new : MENDED_MAX;
 }

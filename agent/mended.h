@@ -8,5 +8,5 @@
 void mended_add(Gdr__Report *report, const char *layer, const char *key, const char *had, const char *have);
 
 /* Of what this pass put right, leaves what was right at the last one ('last' may be NULL: nobody knows), and keeps the last
- * few of before: a report may replace another before anybody has read that. */
-void mended_carry(const Gdr__Report *last, Gdr__Report *report);
+ * few of before: a report may replace another before anybody has read that.  The number of new ones, which stand last. */
+size_t mended_carry(const Gdr__Report *last, Gdr__Report *report);

@@ -25,15 +25,16 @@
 #include "common/pb.h"
 #include "common/signals.h"
 
-#define SOON_MS   2000
-#define SETTLE_MS 500 /* Events come in groups, and a device that is let go of takes a moment. */
+#define SOON_MS    2000
+#define REPORT_MAX (1U << 20)
+#define SETTLE_MS  500 /* Events come in groups, and a device that is let go of takes a moment. */
 
 struct worker {
 	const struct settings *settings;
 	struct host *host;
 	struct journal *journal;
 	struct reboot *reboot;
-	Gdr__Report *last;               /* Of the last pass; NULL: there was none. */
+	Gdr__Report *last;               /* Of the last pass, be it of another worker; NULL: there was none. */
 	uint8_t reported[PB_DIGEST_LEN]; /* Of the report on disk. */
 	char last_why[512];
 	int signals;
@@ -70,6 +71,27 @@ write_report(struct worker *worker, const Gdr__Report *report, struct err *err)
 	if (rc == 0)
 		memcpy(worker->reported, digest, sizeof(digest));
 	return rc;
+}
+
+/* The last that was written, by us or by who was here before us; NULL: there is none. */
+static Gdr__Report *
+read_report(const struct settings *settings)
+{
+	auto_free char *data = NULL;
+	struct err ignored = { 0 };
+	size_t len = 0;
+
+	if (file_read(settings->report_file, REPORT_MAX, &data, &len, &ignored) < 0)
+		return NULL;
+	return (Gdr__Report *)pb_unpack(&gdr__report__descriptor, data, len, &ignored);
+}
+
+static void
+log_mended(const Gdr__Report *report, size_t n_new)
+{
+	for (size_t i = report->n_mended - n_new; i < report->n_mended; i++)
+		log_info("%s: %s put right (was %s, is %s again)", report->mended[i]->layer, report->mended[i]->key,
+			 report->mended[i]->had, report->mended[i]->have);
 }
 
 static void
@@ -126,7 +148,7 @@ one_pass(struct worker *worker)
 		log_error("%s", err.msg);
 		return;
 	}
-	mended_carry(worker->last, report);
+	log_mended(report, mended_carry(worker->last, report));
 	bool go = reboot_judge(worker->reboot, report, desired);
 	log_outcome(worker, report);
 	if (write_report(worker, report, &err) < 0)
@@ -199,6 +221,7 @@ open_worker(struct worker *worker, struct err *err)
 		return rc;
 	if (journal_open(worker->settings->journal_file, boot_id, &worker->journal, err) < 0)
 		log_warn("%s", err->msg);
+	worker->last = read_report(worker->settings);
 	worker->reboot = reboot_open(worker->settings->program, worker->host, worker->journal, config);
 	worker->watch = settings_watch(config->comm_state);
 	return 0;

@@ -99,6 +99,8 @@ fleet_set_text(char **field, const char *text)
 /* What 'node' is in now, a host with its guests; '*why' and '*remedy' (may be NULL) are the caller's to free. */
 Gdr__NodeState fleet_state(const struct fleet *fleet, const struct node *node, uint64_t now_ms, char **why,
 			   char **remedy);
+/* The state that it was found in is by its own word, and it has said nothing since gdrd started. */
+bool fleet_is_unconfirmed(const struct node *node);
 /* Its report was measured against what is wanted now. */
 bool fleet_report_is_current(const struct node *node);
 /* "reboot 1 of 2: ", as far as its host can see; "": it sees none, or it is an operator's. The caller frees. */

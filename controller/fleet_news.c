@@ -126,6 +126,10 @@ take_numbers(struct fleet *fleet, struct node *node, uint64_t generation, const 
 static void
 heard(struct fleet *fleet, struct node *node, uint64_t now_ms)
 {
+	if (!node->seen_ms) { /* Whatever we know of it is confirmed, or about to be replaced. */
+		fleet_touch(fleet, node);
+		node->news = true;
+	}
 	node->seen_ms = now_ms;
 	if (node->rollout)
 		fleet->news_ms = now_ms;

@@ -204,6 +204,7 @@ fleet_view(struct fleet *fleet, const struct node *node, uint64_t now_ms, bool d
 	view->key = copied(node->key);
 	view->version = copied(node->version);
 	view->has_cloned = view->cloned = node->cloned;
+	view->has_unconfirmed = view->unconfirmed = fleet_is_unconfirmed(node);
 	/* Labels are copied as a document, which owns them all. */
 	Gdr__Node *document = (Gdr__Node *)pb_copy(node->host ? &node->host->document->base : &node->document->base);
 	view->labels = xcalloc(document->n_labels + 1, sizeof(*view->labels));
@@ -590,6 +591,7 @@ new_status(const struct fleet *fleet)
 
 	gdr__fleet_status__init(status);
 	status->has_nodes = status->has_connected = status->has_open_grants = true;
+	status->has_unconfirmed = true;
 	status->has_max_rebooting = status->has_started_ms = status->has_guests = status->has_guests_ready = true;
 	status->max_rebooting = fleet->config->reboot ? fleet->config->reboot->max : 10;
 	status->version = xstrdup(GDR_VERSION);
@@ -618,6 +620,7 @@ fleet_query_status(struct fleet *fleet, const struct ask *ask, const Gdr__Status
 	for (size_t i = 0; i < n; i++) {
 		count_state(status, nodes[i]->state);
 		status->connected += nodes[i]->connected;
+		status->unconfirmed += fleet_is_unconfirmed(nodes[i]);
 		status->open_grants += nodes[i]->grant_boot != NULL;
 	}
 	if (n > 0)

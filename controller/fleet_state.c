@@ -303,6 +303,26 @@ fleet_state(const struct fleet *fleet, const struct node *node, uint64_t now_ms,
 	return judgement.state;
 }
 
+/* Not those that an operator brought about, and not silence. */
+static bool
+is_own_word(Gdr__NodeState state)
+{
+	switch (state) {
+	case GDR__NODE_STATE__NODE_READY:
+	case GDR__NODE_STATE__NODE_CONVERGING:
+	case GDR__NODE_STATE__NODE_WANTS_REBOOT:
+	case GDR__NODE_STATE__NODE_STUCK:
+	case GDR__NODE_STATE__NODE_DRIFTED: return true;
+	default: return false;
+	}
+}
+
+bool
+fleet_is_unconfirmed(const struct node *node)
+{
+	return !node->seen_ms && node->boot_id && is_own_word(node->state);
+}
+
 /* States whose beginning is worth a line in the audit log. */
 static bool
 noteworthy(Gdr__NodeState state)

@@ -31,6 +31,7 @@
 
 #define TICK_MS   1000
 #define SPARE_FDS 1024
+#define KNOCK_MS  3600000 /* Who waits to be accepted tries some times a minute; who has not for so long is gone. */
 
 struct gdrd {
 	struct gdrd_settings *settings;
@@ -100,6 +101,7 @@ on_tick(zloop_t *loop, int timer, void *arg)
 	(void)loop;
 	(void)timer;
 	log_refusals(gdrd);
+	zap_expire(gdrd->zap, (uint64_t)zclock_time() - KNOCK_MS);
 	log_burst_tick(&gdrd->commit_failed);
 	operators_tick(gdrd->operators);
 	enrol_tick(gdrd->enrol);

@@ -110,6 +110,25 @@ zap_pending(struct zap *zap, struct zap_pending **out)
 	return n;
 }
 
+static bool
+find_silent(struct zap *zap, uint64_t since_ms)
+{
+	const struct zap_pending *item = zlistx_first(zap->pending);
+
+	while (item && item->last_ms >= since_ms)
+		item = zlistx_next(zap->pending);
+	return item != NULL;
+}
+
+void
+zap_expire(struct zap *zap, uint64_t since_ms)
+{
+	(void)pthread_mutex_lock(&zap->lock);
+	while (find_silent(zap, since_ms))
+		(void)zlistx_delete(zap->pending, zlistx_cursor(zap->pending));
+	(void)pthread_mutex_unlock(&zap->lock);
+}
+
 struct zap_counts
 zap_counts(struct zap *zap)
 {

@@ -5,7 +5,7 @@
  * Three domains, one an endpoint: "agents", "operators", "enrol".  What is in no set is refused (400).  With
  * the handler absent or dead libzmq refuses everybody, because wire_listen() enforces the domain;
  * zap_self_test() proves both at start with a throw-away key.  Refused keys of "agents" are remembered,
- * bounded, until somebody accepts or rejects them. */
+ * bounded, until somebody accepts or rejects them, or they try no more. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +41,8 @@ void zap_deny(struct zap *zap, enum zap_domain domain, const char *key);
 
 /* An endless loop of refusals is what a forgotten host does: copies of the list, newest last; the caller frees. */
 size_t zap_pending(struct zap *zap, struct zap_pending **out);
+/* Whoever has not tried since then is gone: its place is another's. */
+void zap_expire(struct zap *zap, uint64_t since_ms);
 /* Takes it off the list; a rejected key is not listed again until gdrd starts anew. */
 void zap_forget(struct zap *zap, const char *key, bool reject);
 

@@ -20,6 +20,8 @@ add_head(const struct ctl *ctl, const Gdr__FleetStatus *status, struct buf *out)
 {
 	buf_printf(out, "%" PRIu32 " nodes, %" PRIu32 " connected, %" PRIu32 " of %" PRIu32 " reboot grants open",
 		   status->nodes, status->connected, status->open_grants, status->max_rebooting);
+	if (status->unconfirmed > 0)
+		buf_printf(out, ", %" PRIu32 " not heard since gdrd started", status->unconfirmed);
 	if (status->guests > 0)
 		buf_printf(out, "; %" PRIu32 " of %" PRIu32 " guests ready", status->guests_ready, status->guests);
 	if (status->version) {
@@ -86,7 +88,7 @@ all_ready(const Gdr__FleetStatus *status)
 		    count->state != GDR__NODE_STATE__NODE_PENDING)
 			return false;
 	}
-	return status->nodes > 0;
+	return status->nodes > 0 && status->unconfirmed == 0;
 }
 
 static int

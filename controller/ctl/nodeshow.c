@@ -91,8 +91,11 @@ show_link(const struct ctl *ctl, const Gdr__NodeView *node, struct buf *out)
 	auto_buf struct buf labels = { 0 };
 
 	line(ctl, out, "Boot:", "%s", or_empty(node->boot_id));
-	line(ctl, out, "Agent:", "%s%s%s%s", or_empty(node->version), *seen ? ", seen " : "", seen,
-	     *seen ? " ago" : "");
+	if (node->unconfirmed)
+		line(ctl, out, "Agent:", "not heard since gdrd started: what it says here is from before");
+	else
+		line(ctl, out, "Agent:", "%s%s%s%s", or_empty(node->version), *seen ? ", seen " : "", seen,
+		     *seen ? " ago" : "");
 	line(ctl, out, "Address:", "%s", or_empty(node->address));
 	if (keys_valid(node->key)) {
 		keys_fingerprint(node->key, fingerprint);

@@ -132,6 +132,8 @@ count_ready(struct wait *wait, const Gdr__FleetStatus *status)
 		if (count->state == GDR__NODE_STATE__NODE_READY)
 			wait->ready += count->nodes;
 	}
+	/* What they said before gdrd started counts for nothing here. */
+	wait->ready -= status->unconfirmed < wait->ready ? status->unconfirmed : wait->ready;
 }
 
 static int

@@ -60,6 +60,7 @@ strip(Gdr__NodeView *view)
 	forget(&view->remedy);
 	view->has_seen_ms = view->has_granted_ms = view->has_reboots_used = view->has_reboot_budget = false;
 	view->has_cloned = view->cloned;
+	view->has_unconfirmed = view->unconfirmed;
 	view->has_generation = view->has_observed_generation = false;
 	if (view->state == GDR__NODE_STATE__NODE_READY)
 		forget(&view->why);

@@ -62,7 +62,9 @@ int operator_assign(const struct load *load, struct err *err);
 
 /* --- agents.c ---------------------------------------------------------------------------------------------------- */
 
-#define FDS_AN_AGENT 4 /* Of its connection and of what watches that, two of each. */
+/* Of its connection and of what watches that, two of each; and as many of the connection before, which is closed by
+ * libzmq when it comes to it. */
+#define FDS_AN_AGENT 8
 
 /* Is agents 'from' to 'to' as the board orders, until that says to end; then names those who are not in. */
 void agents_run(const struct load *load, size_t from, size_t to, const struct board *board, struct tally *tally);

@@ -48,18 +48,26 @@ expect 0 quickstart start --hosts 2
 [ "$before" = "$(cat "$Q"/run/*.pid)" ] || broken 'it started something again'
 expect 0 quickstart status
 
-note 'huge pages taken away by hand are put back'
+# mended HOST PATTERN: an event tells that its agent had to put this right.
+mended() {
+	ctl event list -n 1000 --object "node/$1" | grep -E "node\.mended.*$2"
+}
+
+note 'huge pages taken away by hand are put back, which is an event'
 want=$(pages sim1)
 [ "$want" -ge 300 ] || broken "sim1 has $want pages on node 0"
 pages sim1 100
 within 15 pages_are sim1 "$want"
 within 15 node_is sim1 ready
+within 5 mended sim1 'hugepages: node0'
+grep -q 'hugepages: node0 put right' "$Q"/hosts/sim1/var/log/worker.log || broken 'its agent did not say so'
 
 note 'a register cleared by hand is set again'
 expect 0 "$BIN/gdr-simhost" break "$(root_of sim1)" acs-cleared=all
 within 15 check_of sim1
 says 'pci .*/acs .* ok'
 within 15 node_is sim1 ready
+within 5 mended sim1 'pci: .*/acs'
 
 note 'in audit mode it is only reported'
 expect 0 ctl node audit sim2
@@ -74,6 +82,8 @@ expect 0 ctl node release sim2
 within 15 node_is sim2 ready
 
 note 'stop, and start again with the same data'
+expect 0 mended sim1 .
+told=$OUT
 expect 0 quickstart stop
 expect 3 quickstart status
 expect 0 quickstart stop
@@ -81,6 +91,8 @@ says 'Nothing'
 expect 0 quickstart start
 expect 0 ctl node list
 says 'sim1 .*ready'
+expect 0 mended sim1 .
+[ "$OUT" = "$told" ] || broken 'what was put right once is told again'
 expect 0 ctl event list
 says 'sim1'
 expect 0 quickstart stop

@@ -929,6 +929,41 @@ status_adds_up(void **state)
 	world_commit(w);
 }
 
+static uint32_t
+unconfirmed(struct world *w)
+{
+	auto_pb Gdr__Response *answer = NULL;
+
+	assert_int_equal(world_ask(w, "status: {}", &answer), 0);
+	world_commit(w);
+	return answer->status->unconfirmed;
+}
+
+static void
+what_was_said_before_a_restart_is_marked(void **state)
+{
+	struct world *w = *state;
+
+	world_does(w, "apply: {profiles: [" P1 "], nodes: [{name: n2}]}", "profile/p created, node/n2 created");
+	world_settled(w, "n1", KEY_1);
+	assert_int_equal(unconfirmed(w), 0);
+	world_restart(w);
+	world_state(w, "n1", "ready");
+	assert_int_equal(unconfirmed(w), 1);
+	auto_free char *marked = world_answer(w, "nodes: {of: {names: [n1]}}");
+	assert_non_null(strstr(marked, "unconfirmed: true"));
+	uint64_t version = fleet_version(w->fleet);
+	world_hello(w, "n1", world_node(w, "n1")->generation, "b1");
+	world_commit(w);
+	assert_int_equal(unconfirmed(w), 0);
+	assert_true(fleet_version(w->fleet) > version); /* Pages learn of it. */
+	world_restart(w);
+	assert_int_equal(unconfirmed(w), 1);
+	world_tick(w, w->config.lost_after + 1);
+	world_state(w, "n1", "lost");
+	assert_int_equal(unconfirmed(w), 0);
+}
+
 static void
 events_can_be_read_on_from(void **state)
 {
@@ -1138,6 +1173,7 @@ main(void)
 		TEST(drift_is_counted_over_the_fleet),
 		TEST(vms_are_what_the_hosts_tell),
 		TEST(status_adds_up),
+		TEST(what_was_said_before_a_restart_is_marked),
 		TEST(events_can_be_read_on_from),
 		TEST(a_commit_that_fails_leaves_what_was),
 		TEST(a_failed_turn_is_followed_by_a_good_one),

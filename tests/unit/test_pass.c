@@ -292,6 +292,9 @@ another_hand_is_told_of(void **state)
 	free(last->layers[0]->items[0]->want);
 	last->layers[0]->items[0]->want = xstrdup("iommu=off");
 	assert_int_equal(mended_after(&last, FIX_LIVE), 1); /* Something else was wanted. */
+	free(last->boot_id);
+	last->boot_id = xstrdup("another");
+	assert_int_equal(mended_after(&last, FIX_LIVE), 1); /* A boot took it away. */
 	assert_int_equal(mended_after(&last, FIX_MANUAL), 1);
 	assert_int_equal(mended_after(&last, FIX_LIVE), 1);
 	for (int i = 0; i < 20; i++)

@@ -240,6 +240,13 @@ refused_keys_wait_in_a_bounded_list(void **state)
 	assert_int_equal(n_pending(), MAX_PENDING - 1);
 	assert_false(gets_in(ZAP_AGENTS, &keys[MAX_PENDING]));
 	assert_int_equal(n_pending(), MAX_PENDING);
+	/* Those who try no more make room. */
+	zap_expire(zap, 1);
+	assert_int_equal(n_pending(), MAX_PENDING);
+	zap_expire(zap, UINT64_MAX);
+	assert_int_equal(n_pending(), 0);
+	assert_false(gets_in(ZAP_AGENTS, &keys[0]));
+	assert_int_equal(pending_tries(keys[0].public_key), 1);
 }
 
 static void
