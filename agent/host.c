@@ -11,6 +11,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #include "agent/host_internal.h"
@@ -293,6 +294,20 @@ host_write(struct host *host, const char *path, const char *text, struct err *er
 	if ((size_t)n != len)
 		return err_set(err, -EIO, "%s: write '%.80s': only %zd of %zu bytes were taken", path, text, n, len);
 	return 0;
+}
+
+int
+host_writable(struct host *host, const char *path)
+{
+	auto_close int fd = open_in(host, path, O_PATH);
+	struct statvfs where;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstatvfs(fd, &where) == 0 && where.f_flag & ST_RDONLY)
+		return -EROFS;
+	return fstat(fd, &st) == 0 && !(st.st_mode & 0222U) ? -EACCES : 0;
 }
 
 /* The folder that 'path' is in, made where 'make'; '*name' is the last component. */

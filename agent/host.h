@@ -43,6 +43,9 @@ char **host_glob(struct host *host, const char *pattern);
 
 /* Into an existing file as it is (sysfs, procfs): one write(2), no truncation of what is no regular file. */
 int host_write(struct host *host, const char *path, const char *text, struct err *err);
+/* Whether anybody could write 'path': 0; -EROFS: its file system is read-only here, as /proc/sys is in containers; -EACCES:
+ * its mode is for nobody to write; -ENOENT. */
+int host_writable(struct host *host, const char *path);
 /* A file of /etc or of our own: replaced atomically, folders made, 'mode' for a new one. */
 int host_replace(struct host *host, const char *path, const char *text, mode_t mode, struct err *err);
 int host_remove(struct host *host, const char *path, struct err *err); /* Absent is fine. */

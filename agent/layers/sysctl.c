@@ -33,12 +33,13 @@
 static const struct note {
 	const char *key;
 	const char *value; /* NULL: any. */
+	bool no_op;        /* It does nothing, so that there is nothing to miss where it is not. */
 	const char *text;
 } notes[] = {
-	{ "net.ipv4.tcp_low_latency", NULL, "accepted, and without effect since Linux 4.14" },
-	{ "net.ipv4.tcp_timestamps", "0",
+	{ "net.ipv4.tcp_low_latency", NULL, true, "without effect since Linux 4.14" },
+	{ "net.ipv4.tcp_timestamps", "0", false,
 	  "without time stamps old segments can be taken for new ones at 100 Gb/s (PAWS)" },
-	{ "net.ipv4.conf.*.arp_ignore", "2",
+	{ "net.ipv4.conf.*.arp_ignore", "2", false,
 	  "ARP is answered only to senders of the same subnet: not in routed designs" },
 };
 
@@ -53,12 +54,12 @@ static const struct combined {
 	{ "arp_filter", BY_OR }, { "arp_ignore", BY_MAX }, { "arp_announce", BY_MAX }, { "rp_filter", BY_MAX }
 };
 
-static const char *
+static const struct note *
 note_of(const char *key, const char *value)
 {
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
 		if (fnmatch(notes[i].key, key, 0) == 0 && (!notes[i].value || strcmp(notes[i].value, value) == 0))
-			return notes[i].text;
+			return &notes[i];
 	return NULL;
 }
 
@@ -155,7 +156,45 @@ current(struct host *host, const char *key)
 	return squeezed(text);
 }
 
+/* What keeps anybody from writing it here; NULL: nothing. */
+static const char *
+refusal(struct host *host, const char *path)
+{
+	switch (host_writable(host, path)) {
+	case -EROFS: return "/proc/sys is read-only here, as in a container: set it where the container is made";
+	case -EACCES:
+		return "nobody may write it here: the kernel takes it in the machine's own network namespace alone, if "
+		       "at all";
+	default: return NULL;
+	}
+}
+
 /* --- parameters ---------------------------------------------------------------------------------------------- */
+
+static void
+report_absent(const char *key, const char *want, struct report *out)
+{
+	const struct note *note = note_of(key, want);
+
+	if (note && note->no_op)
+		report_add(out, key, want, ABSENT, FIX_NONE, "%s, and this kernel has it no more", note->text);
+	else
+		report_add(
+			out, key, want, "unknown", FIX_MANUAL,
+			"there is no such parameter in this kernel, or not in this network namespace: take it out of "
+			"the profile, or load the module that has it");
+}
+
+static void
+report_differing(struct host *host, const char *key, const char *want, const char *have, struct report *out)
+{
+	auto_free char *path = path_of(key);
+	const char *refused = refusal(host, path);
+	const struct note *note = note_of(key, want);
+	const char *why = refused ? refused : note ? note->text : NULL;
+
+	report_add(out, key, want, have, refused ? FIX_MANUAL : FIX_LIVE, why ? "%s" : NULL, why);
+}
 
 static void
 report_value(struct host *host, const Gdr__SysctlSpec *spec, const Gdr__SysctlSpec__ValuesEntry *entry,
@@ -164,20 +203,17 @@ report_value(struct host *host, const Gdr__SysctlSpec *spec, const Gdr__SysctlSp
 	auto_free char *have = current(host, entry->key);
 	auto_free char *want = wanted_value(spec, entry, have);
 	auto_free char *written = squeezed(entry->value);
-	const char *note = note_of(entry->key, want);
+	const struct note *note = note_of(entry->key, want);
 
 	if (!have)
-		report_add(
-			out, entry->key, want, "unknown", FIX_MANUAL,
-			"there is no such parameter in this kernel, or not in this network namespace: take it out of "
-			"the profile, or load the module that has it");
+		report_absent(entry->key, want, out);
 	else if (strcmp(want, have) != 0)
-		report_add(out, entry->key, want, have, FIX_LIVE, note ? "%s" : NULL, note);
+		report_differing(host, entry->key, want, have, out);
 	else if (strcmp(want, written) != 0)
 		report_add(out, entry->key, want, have, FIX_NONE,
 			   "higher than the %s of the profile, and never lowered", written);
 	else
-		report_add(out, entry->key, want, have, FIX_NONE, note ? "%s" : NULL, note);
+		report_add(out, entry->key, want, have, FIX_NONE, note ? "%s" : NULL, note ? note->text : NULL);
 }
 
 /* --- what counts for an interface ---------------------------------------------------------------------------- */
@@ -200,6 +236,7 @@ report_interface(struct host *host, const struct combined *rule, const char *int
 		 struct report *out)
 {
 	auto_free char *key = xasprintf("%s/%s", interface, rule->name);
+	auto_free char *path = xasprintf(CONF "/%s", key);
 	unsigned long own = 0;
 	unsigned long all = 0;
 
@@ -207,9 +244,13 @@ report_interface(struct host *host, const struct combined *rule, const char *int
 		return; /* It went meanwhile. */
 	unsigned long effective = rule->how == BY_OR ? (own || all) : own > all ? own : all;
 	auto_free char *have = xasprintf("%lu", effective);
-	report_add(out, key, want, have, strcmp(have, want) == 0 ? FIX_NONE : FIX_LIVE,
-		   strcmp(have, want) == 0 ? NULL : "all has %lu and the interface %lu: the kernel goes by %s of them",
-		   all, own, rule->how == BY_OR ? "either" : "the greater");
+	const char *refused = refusal(host, path);
+	if (strcmp(have, want) == 0)
+		report_add(out, key, want, have, FIX_NONE, NULL);
+	else
+		report_add(out, key, want, have, refused ? FIX_MANUAL : FIX_LIVE,
+			   "all has %lu and the interface %lu: the kernel goes by %s of them%s%s", all, own,
+			   rule->how == BY_OR ? "either" : "the greater", refused ? "; " : "", refused ? refused : "");
 }
 
 static void
@@ -366,18 +407,27 @@ apply_file(struct host *host, const Gdr__SysctlSpec *spec, struct err *err)
 	return text ? host_replace(host, PATH, text, 0644, err) : host_remove(host, PATH, err);
 }
 
+/* INTERFACE/NAME: its own value is written only where it is in the way of what 'all' makes of it. */
+static int
+apply_interface(struct host *host, const struct item *item, struct err *err)
+{
+	auto_free char *path = xasprintf(CONF "/%s", item->key);
+	uint64_t own = 0;
+	int rc = host_read_u64(host, path, &own, err);
+
+	return rc < 0 || own <= strtoull(item->want, NULL, 10) ? rc : host_write(host, path, item->want, err);
+}
+
 static int
 sysctl_apply(const struct machine *machine, const Gdr__Spec *spec, const struct item *item, struct err *err)
 {
-	const char *slash = strchr(item->key, '/');
-	auto_free char *path = NULL;
+	const Gdr__SysctlSpec *own = own_part(spec);
 
 	if (strcmp(item->key, ITEM) == 0)
-		return apply_file(machine->host, own_part(spec), err);
-	if (own_part(spec) && PB_MAP_GET(own_part(spec)->values, own_part(spec)->n_values, item->key))
-		path = path_of(item->key);
-	else if (slash)
-		path = xasprintf(CONF "/%s", item->key); /* INTERFACE/NAME */
+		return apply_file(machine->host, own, err);
+	if (!own || !PB_MAP_GET(own->values, own->n_values, item->key))
+		return apply_interface(machine->host, item, err);
+	auto_free char *path = path_of(item->key);
 	return path ? host_write(machine->host, path, item->want, err) : err_set(err, -EINVAL, "no parameter's name");
 }
 

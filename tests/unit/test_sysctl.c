@@ -112,6 +112,24 @@ what_does_nothing_or_is_not_there_is_said(void **state)
 	expect_item("net..", FIX_MANUAL, "unknown");
 	apply_well(&layer_sysctl, "file");
 	assert_file(FILE_, HEAD "net.ipv4.tcp_low_latency = 1\n");
+	drop("/proc/sys/net/ipv4/tcp_low_latency"); /* Later kernels. */
+	look_well(&layer_sysctl);
+	expect_item("net.ipv4.tcp_low_latency", FIX_NONE, "absent");
+	expect_why("net.ipv4.tcp_low_latency", "this kernel has it no more");
+}
+
+/* As the kernel shows what belongs to the whole machine to a container. */
+static void
+what_nobody_may_write_is_for_a_person(void **state)
+{
+	auto_free char *path = xasprintf("%s/proc/sys/net/core/rmem_max", tree);
+
+	(void)state;
+	assert_int_equal(chmod(path, 0444), 0);
+	want("{values: {net.core.rmem_max: \"4194304\"}}");
+	look_well(&layer_sysctl);
+	expect_item("net.core.rmem_max", FIX_MANUAL, "33554432");
+	expect_why("net.core.rmem_max", "the machine's own network namespace");
 }
 
 static void
@@ -153,6 +171,12 @@ interfaces_have_what_the_kernel_makes_of_it(void **state)
 	look_well(&layer_sysctl);
 	expect_item("ens3/arp_ignore", FIX_NONE, "2");
 	expect_item("ens3/arp_filter", FIX_NONE, "0");
+	/* What 'all' alone is to bring leaves the interface's own value as it is. */
+	put_interface("all", 0, 0);
+	look_well(&layer_sysctl);
+	expect_item("ens4/arp_ignore", FIX_LIVE, "0");
+	apply_well(&layer_sysctl, "ens4/arp_ignore");
+	assert_file("/proc/sys/net/ipv4/conf/ens4/arp_ignore", "0\n");
 }
 
 /* A dot in an interface's name is a slash in the parameter's. */
@@ -212,6 +236,7 @@ main(void)
 		TEST(values_are_compared_and_written),
 		TEST(never_lower_raises_number_by_number),
 		TEST(what_does_nothing_or_is_not_there_is_said),
+		TEST(what_nobody_may_write_is_for_a_person),
 		TEST(interfaces_have_what_the_kernel_makes_of_it),
 		TEST(names_with_dots),
 		TEST(a_file_that_is_read_later_is_named),
