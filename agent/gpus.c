@@ -57,7 +57,7 @@ set_one(void *arg, struct buf *out)
 	return nvml_set(call->path, call->address, call->setting, call->value, out);
 }
 
-/* -ENOENT: no library; then there is the tool. */
+/* -ENOENT, -EIO: no library, or none that works; then there is the tool. */
 static int
 ask_library(struct host *host, unsigned timeout_ms, int (*work)(void *arg, struct buf *out), struct call *call,
 	    char **out, struct err *err)
@@ -73,6 +73,8 @@ ask_library(struct host *host, unsigned timeout_ms, int (*work)(void *arg, struc
 		return err_wrap(err, "the driver hangs: NVML");
 	if (rc == -ENODEV)
 		return err_set(err, rc, "the NVIDIA driver is not loaded");
+	if (rc == -EIO) /* It crashed, and then there is the tool. */
+		*err = (struct err){ 0 };
 	return rc;
 }
 

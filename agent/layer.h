@@ -63,6 +63,8 @@ struct item {
 	char *unlock; /* NULL, or the key of the item without which this one is hidden. */
 	bool reload;  /* FIX_BOOT: reload() may do instead of the boot. */
 	char *had;    /* NULL, or what this pass found before it put the item right: converge.c's. */
+	/* For layer readiness: right, as it is all that this machine can do, and less than the spec asks. */
+	bool clamped;
 };
 
 /* What one layer found.  It owns its items and their strings. */

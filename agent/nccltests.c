@@ -107,7 +107,32 @@ nccltests_ib_write(const char *text)
 	return average;
 }
 
-/* "| Diagnostic | Fail |" and "Pass" rows; what was aborted has neither. */
+/* The second cell of a row, which a word of NVIDIA's begins: "| PCIe | Fail - GPU: 3 |".  "": there is none. */
+static const char *
+second_cell(const char *line)
+{
+	const char *bar = strchr(line + 1, '|');
+
+	return bar ? bar + 1 + strspn(bar + 1, " ") : "";
+}
+
+/* "PCIe: Fail - GPU: 3" */
+static char *
+row_text(const char *line, const char *cell)
+{
+	size_t cell_len = strcspn(cell, "|");
+	size_t len;
+
+	line += strspn(line, "| ");
+	len = strcspn(line, "|");
+	while (len > 0 && line[len - 1] == ' ')
+		len--;
+	while (cell_len > 0 && cell[cell_len - 1] == ' ')
+		cell_len--;
+	return xasprintf("%.*s: %.*s", (int)len, line, (int)cell_len, cell);
+}
+
+/* Rows "| NAME | Pass |"; what was aborted has none, and one of a test that was skipped says "Skip". */
 enum nccltests_diag
 nccltests_dcgmi(const char *text, int status, char **what)
 {
@@ -119,11 +144,10 @@ nccltests_dcgmi(const char *text, int status, char **what)
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
 		if (*line != '|')
 			continue;
-		passed = passed || strstr(line, "Pass");
-		if (strcasestr(line, "fail") && !*what) {
-			line += strspn(line, "| ");
-			*what = xasprintf("%.*s", (int)strcspn(line, "|"), line);
-		}
+		const char *cell = second_cell(line);
+		passed = passed || strncmp(cell, "Pass", 4) == 0;
+		if (strncasecmp(cell, "fail", 4) == 0 && !*what)
+			*what = row_text(line, cell);
 	}
 	if (*what)
 		return NCCLTESTS_FAIL;

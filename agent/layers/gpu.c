@@ -14,6 +14,7 @@
 #include "agent/gpus.h"
 #include "agent/host.h"
 #include "agent/layer.h"
+#include "agent/layers/gpu.h"
 #include "agent/layers/gpu_notes.h"
 #include "common/err.h"
 #include "common/mem.h"
@@ -24,7 +25,7 @@
 /* What one look has of the machine. */
 struct view {
 	const Gdr__GpuSpec *spec;
-	struct nvsmi_gpus gpus;
+	const struct nvsmi_gpus *gpus;
 	struct nvsmi_pairs pairs;
 	struct gpu_notes notes;
 };
@@ -146,6 +147,13 @@ held_down(const struct nvsmi_gpu *gpu)
 	return NULL;
 }
 
+/* It is right without being as wanted: there is no more to be had here. */
+static void
+mark_clamped(struct report *out)
+{
+	out->items[out->n - 1].clamped = true;
+}
+
 struct judged {
 	const char *key;
 	const char *want;
@@ -188,6 +196,7 @@ report_noted(const struct nvsmi_gpu *gpu, const struct setting *setting, const s
 	case NVSMI_DEPRECATED:
 		report_add(out, judged->key, judged->want, name, FIX_NONE, "%s: nothing can be done here: %s", name,
 			   note->reason);
+		mark_clamped(out);
 		break;
 	case NVSMI_DENIED:
 		report_add(
@@ -212,11 +221,13 @@ report_cell(const struct nvsmi_gpu *gpu, const struct setting *setting, const st
 	case NVSMI_NOT_THERE:
 		report_add(out, judged->key, judged->want, nvsmi_said_name(NVSMI_UNSUPPORTED), FIX_NONE,
 			   "this card has none");
+		mark_clamped(out);
 		return true;
 	case NVSMI_GONE:
 		report_add(out, judged->key, judged->want, nvsmi_said_name(NVSMI_DEPRECATED), FIX_NONE,
 			   "this driver has none any more%s",
 			   setting->id == GPUS_APPLICATION ? ": graphics_clock locks it instead" : "");
+		mark_clamped(out);
 		return true;
 	case NVSMI_NOT_ALLOWED:
 		report_add(out, judged->key, judged->want, nvsmi_said_name(NVSMI_DENIED), FIX_MANUAL,
@@ -246,6 +257,7 @@ report_setting(const struct view *view, const struct nvsmi_gpu *gpu, const struc
 	if (!want) {
 		report_add(out, key, "max", judged.have, FIX_NONE,
 			   "unsupported: the driver tells no clocks that this GPU can hold");
+		mark_clamped(out);
 		return;
 	}
 	judged.note = gpu_notes_find(&view->notes, gpu->address, setting->name, want);
@@ -312,8 +324,8 @@ report_missing(const struct machine *machine, const struct view *view, struct re
 	for (size_t i = 0; i < machine->inventory->n_pci; i++) {
 		const Gdr__PciDevice *device = machine->inventory->pci[i];
 		bool known = device->kind != GDR__PCI_DEVICE__KIND__GPU;
-		for (size_t k = 0; k < view->gpus.n && !known; k++)
-			known = strcmp(view->gpus.v[k].address, device->address) == 0;
+		for (size_t k = 0; k < view->gpus->n && !known; k++)
+			known = strcmp(view->gpus->v[k].address, device->address) == 0;
 		if (known)
 			continue;
 		auto_free char *key = xasprintf("%s/driver", device->address);
@@ -352,28 +364,37 @@ wants_max(const Gdr__GpuSpec *spec)
 	return false;
 }
 
-static int
-gpu_inspect(const struct machine *machine, const Gdr__Spec *spec, struct report *out, struct err *err)
+void
+gpu_judge(const struct machine *machine, const Gdr__GpuSpec *spec, const struct nvsmi_gpus *gpus,
+	  const struct err *no_gpus, struct report *out)
 {
-	struct view view = { .spec = spec->guest->gpu };
-	unsigned timeout = timeout_of(view.spec);
-	struct err trouble = { 0 };
+	struct view view = { .spec = spec, .gpus = gpus };
+	struct err trouble = *no_gpus;
 
-	(void)err;
-	int rc = gpus_read(machine->host, timeout, &view.gpus, &trouble);
-	if (rc == 0 && wants_max(view.spec))
-		rc = gpus_clocks(machine->host, timeout, &view.pairs, &trouble);
-	if (rc < 0 || view.gpus.n == 0) {
+	if (!trouble.code && wants_max(spec))
+		(void)gpus_clocks(machine->host, timeout_of(spec), &view.pairs, &trouble);
+	if (trouble.code || gpus->n == 0) {
 		report_no_driver(machine, &trouble, out);
 	} else {
 		gpu_notes_read(machine->host, &view.notes);
-		for (size_t i = 0; i < view.gpus.n; i++)
-			report_gpu(&view, &view.gpus.v[i], out);
+		for (size_t i = 0; i < gpus->n; i++)
+			report_gpu(&view, &gpus->v[i], out);
 		report_missing(machine, &view, out);
 	}
 	gpu_notes_free(&view.notes);
 	nvsmi_pairs_free(&view.pairs);
-	nvsmi_gpus_free(&view.gpus);
+}
+
+static int
+gpu_inspect(const struct machine *machine, const Gdr__Spec *spec, struct report *out, struct err *err)
+{
+	struct nvsmi_gpus gpus;
+	struct err trouble = { 0 };
+
+	(void)err;
+	(void)gpus_read(machine->host, timeout_of(spec->guest->gpu), &gpus, &trouble);
+	gpu_judge(machine, spec->guest->gpu, &gpus, &trouble, out);
+	nvsmi_gpus_free(&gpus);
 	return 0;
 }
 

@@ -126,11 +126,14 @@ report_number(const struct link *link, const char *what, uint32_t want, uint32_t
 	auto_free char *have_text = xasprintf("%u", have);
 	enum fix fix = have == clamped(want, max) ? FIX_NONE : FIX_LIVE;
 
-	if (clamped(want, max) < want)
+	bool less = clamped(want, max) < want;
+
+	if (less)
 		report_add(out, key, want_text, have_text, fix, "clamped: %u is wanted, the device can do %u at most",
 			   want, max);
 	else
 		report_add(out, key, want_text, have_text, fix, NULL);
+	out->items[out->n - 1].clamped = less;
 }
 
 static void
@@ -140,13 +143,15 @@ report_ring(const struct link *link, const char *what, uint32_t want, uint32_t m
 	auto_free char *want_text = xasprintf("%u", clamped(want, max));
 	auto_free char *have_text = xasprintf("%u", have);
 
-	if (!link->has_ring || !max)
+	if (!link->has_ring || !max) {
 		report_add(out, key, want_text, "none", FIX_NONE, "clamped: this driver has no ring that could be set");
-	else if (have != clamped(want, max) && is_rounded(clamped(want, max), have))
+		out->items[out->n - 1].clamped = true;
+	} else if (have != clamped(want, max) && is_rounded(clamped(want, max), have)) {
 		report_add(out, key, want_text, have_text, FIX_NONE, "the driver rounds %s to %s", want_text,
 			   have_text);
-	else
+	} else {
 		report_number(link, what, want, max, have, out);
+	}
 }
 
 /* By the kernel's rule: the largest path MTU that fits into the interface's with what RoCE needs around it. */

@@ -16,7 +16,7 @@
 #include "common/mem.h"
 
 #define NOTES       READY_FOLDER "/active"
-#define MEASURE_MS  600000U
+#define TIMEOUT_MS  600000U
 #define INTERVAL_MS 86400000U
 #define DAY_FORMAT  "%Y-%m-%d %H:%M UTC"
 
@@ -153,40 +153,55 @@ judge_dcgmi(const struct ready_look *look, struct ready_finding *out)
 
 /* --- measuring -------------------------------------------------------------------------------------------------------- */
 
-/* Runs a tool and notes what kept it from measuring; true: 'result' is of one that ran. */
-static bool
-ran(struct host *host, const char *id, const char *const argv[], struct host_result *result, int *rc, struct err *err)
+/* Runs a tool; "" or why it did not come to its end. */
+static char *
+run_tool(const struct machine *machine, const Gdr__Spec *spec, const char *const argv[], struct host_result *result)
 {
-	struct err own = { 0 };
-	int ran = host_run(host, argv, MEASURE_MS, result, &own);
-	const char *text = ran < 0 ? own.msg : "it did not end in ten minutes";
+	const Gdr__ReadinessSpec *wants = spec->guest->readiness;
+	unsigned timeout_ms = wants->has_active_timeout ? wants->active_timeout : TIMEOUT_MS;
+	struct err err = { 0 };
 
-	if (ran == 0 && !result->timed_out)
-		return true;
-	*rc = write_note(host, id, READY_UNKNOWN, 0, text, err);
-	return false;
+	if (host_run(machine->host, argv, timeout_ms, result, &err) < 0)
+		return xstrdup(err.msg);
+	if (result->timed_out)
+		return xasprintf("it did not end within %u s", timeout_ms / 1000);
+	return xstrdup("");
+}
+
+/* The path of a tool that another one starts; as it is named, where there is none. */
+static char *
+tool_path(struct host *host, const char *name)
+{
+	char *path = host_tool(host, name);
+
+	return path ? path : xstrdup(name);
+}
+
+/* By the table that a test of NCCL's printed. */
+static int
+note_table(struct host *host, const char *id, const struct host_result *result, struct err *err)
+{
+	auto_free char *status = xasprintf("exit status %d", result->status);
+	struct nccltests tests;
+	struct err own = { 0 };
+
+	if (nccltests_parse(result->out, &tests, &own) < 0)
+		return write_note(host, id, READY_UNKNOWN, 0, result->status ? status : own.msg, err);
+	if (tests.wrong || tests.failed || result->status)
+		return write_note(host, id, READY_FAIL, nccltests_busbw(&tests),
+				  tests.wrong ? "the data that came out is wrong" : status, err);
+	return write_note(host, id, READY_PASS, nccltests_busbw(&tests), "", err);
 }
 
 static int
-note_busbw(struct host *host, const char *id, const char *const argv[], struct err *err)
+note_busbw(const struct machine *machine, const Gdr__Spec *spec, const char *id, const char *const argv[],
+	   struct err *err)
 {
 	struct host_result result = { 0 };
-	struct nccltests tests;
-	struct err own = { 0 };
-	int rc = 0;
+	auto_free char *trouble = run_tool(machine, spec, argv, &result);
+	int rc = *trouble ? write_note(machine->host, id, READY_UNKNOWN, 0, trouble, err)
+			  : note_table(machine->host, id, &result, err);
 
-	if (!ran(host, id, argv, &result, &rc, err)) {
-		host_result_free(&result);
-		return rc;
-	}
-	auto_free char *status = xasprintf("exit status %d", result.status);
-	if (nccltests_parse(result.out, &tests, &own) < 0)
-		rc = write_note(host, id, READY_UNKNOWN, 0, result.status ? status : own.msg, err);
-	else if (tests.wrong || tests.failed || result.status)
-		rc = write_note(host, id, READY_FAIL, nccltests_busbw(&tests),
-				tests.wrong ? "the data that came out is wrong" : status, err);
-	else
-		rc = write_note(host, id, READY_PASS, nccltests_busbw(&tests), "", err);
 	host_result_free(&result);
 	return rc;
 }
@@ -207,8 +222,7 @@ measure_node(const struct machine *machine, const Gdr__Spec *spec, const char *i
 	auto_free char *gpus = xasprintf("%u", gpus_of(machine));
 	const char *const argv[] = { "all_reduce_perf", "-b", SIZE, "-e", SIZE, "-g", gpus, "-n", "10", NULL };
 
-	(void)spec;
-	return note_busbw(machine->host, id, argv, err);
+	return note_busbw(machine, spec, id, argv, err);
 }
 
 static int
@@ -216,37 +230,27 @@ measure_peers(const struct machine *machine, const Gdr__Spec *spec, const char *
 {
 	const Gdr__ReadinessSpec *wants = spec->guest->readiness;
 	auto_free char *gpus = xasprintf("%u", gpus_of(machine));
+	auto_free char *tool = tool_path(machine->host, "all_reduce_perf");
 	auto_buf struct buf hosts = { 0 };
 
 	buf_printf(&hosts, "localhost:%s", gpus);
 	for (size_t i = 0; i < wants->n_peers; i++)
 		buf_printf(&hosts, ",%s", wants->peers[i]);
-	const char *const argv[] = { "mpirun",
-				     "--allow-run-as-root",
-				     "-H",
-				     hosts.text,
-				     "all_reduce_perf",
-				     "-b",
-				     SIZE,
-				     "-e",
-				     SIZE,
-				     "-g",
-				     "1",
-				     "-n",
-				     "10",
-				     NULL };
-	return note_busbw(machine->host, id, argv, err);
+	const char *const argv[] = {
+		"mpirun", "--allow-run-as-root", "-H", hosts.text, tool, "-b", SIZE, "-e", SIZE, "-g", "1", "-n", "10",
+		NULL
+	};
+	return note_busbw(machine, spec, id, argv, err);
 }
 
 /* Both ends on one device: the way from GPU memory to the NIC and back. */
-static const char loopback[] =
-	"ib_write_bw -d \"$1\" --use_cuda=\"$2\" --report_gbits -D 3 -p 18600 >/dev/null 2>&1 &\n"
-	"server=$!\n"
-	"sleep 1\n"
-	"ib_write_bw -d \"$1\" --use_cuda=\"$2\" --report_gbits -D 3 -p 18600 127.0.0.1\n"
-	"status=$?\n"
-	"kill $server 2>/dev/null\n"
-	"exit $status\n";
+static const char loopback[] = "\"$0\" -d \"$1\" --use_cuda=\"$2\" --report_gbits -D 3 -p 18600 >/dev/null 2>&1 &\n"
+			       "server=$!\n"
+			       "sleep 1\n"
+			       "\"$0\" -d \"$1\" --use_cuda=\"$2\" --report_gbits -D 3 -p 18600 127.0.0.1\n"
+			       "status=$?\n"
+			       "kill $server 2>/dev/null\n"
+			       "exit $status\n";
 
 /* In the driver's order: by address.  The GPU beside the port; 0 if there is none. */
 static unsigned
@@ -265,48 +269,49 @@ gpu_beside(const struct machine *machine, const char *address)
 	return 0;
 }
 
-/* What one device does, Gb/s; negative: it was noted why nothing was measured. */
+/* What one device does, Gb/s; negative: nothing was measured, and '*trouble' tells why (the caller frees). */
 static double
-measure_port(const struct machine *machine, const struct ib_port *port, const char *id, int *rc, struct err *err)
+measure_port(const struct machine *machine, const Gdr__Spec *spec, const struct ib_port *port, char **trouble)
 {
 	auto_free char *gpu = xasprintf("%u", gpu_beside(machine, port->address));
-	const char *const argv[] = { "sh", "-c", loopback, "sh", port->name, gpu, NULL };
+	auto_free char *tool = host_tool(machine->host, "ib_write_bw");
+	const char *const argv[] = { "sh", "-c", loopback, tool, port->name, gpu, NULL };
 	struct host_result result = { 0 };
 	double value = -1;
 
-	if (ran(machine->host, id, argv, &result, rc, err)) {
-		auto_free char *text = xasprintf("%s: ib_write_bw measured nothing, exit status %d", port->name,
-						 result.status);
+	*trouble = tool ? run_tool(machine, spec, argv, &result) : xstrdup("no program ib_write_bw");
+	if (!**trouble) {
 		value = nccltests_ib_write(result.out);
-		if (value < 0)
-			*rc = write_note(machine->host, id, READY_UNKNOWN, 0, text, err);
+		free(*trouble);
+		*trouble = value < 0 ? xasprintf("%s: ib_write_bw measured nothing, exit status %d", port->name,
+						 result.status)
+				     : NULL;
 	}
 	host_result_free(&result);
 	return value;
 }
 
-/* The slowest device is what counts. */
+/* The slowest device is what counts; the first that does not measure ends it. */
 static int
 measure_ib(const struct machine *machine, const Gdr__Spec *spec, const char *id, struct err *err)
 {
 	struct nccl_env env;
 	const struct ib_port *slowest = NULL;
+	auto_free char *trouble = NULL;
 	double worst = 0;
-	int rc = 0;
+	int rc;
 
 	nccl_env_read(machine, spec->guest->nccl, &env);
-	for (size_t i = 0; i < env.ports.n && worst >= 0; i++) {
-		if (!env.uses[i])
-			continue;
-		double value = measure_port(machine, &env.ports.v[i], id, &rc, err);
-		if (slowest && value >= worst)
+	for (size_t i = 0; i < env.ports.n && !trouble; i++) {
+		double value = env.uses[i] ? measure_port(machine, spec, &env.ports.v[i], &trouble) : 0;
+		if (!env.uses[i] || (slowest && value >= worst))
 			continue;
 		worst = value;
 		slowest = &env.ports.v[i];
 	}
-	if (!slowest)
-		rc = write_note(machine->host, id, READY_UNKNOWN, 0, "no RDMA device", err);
-	else if (worst >= 0)
+	if (trouble || !slowest)
+		rc = write_note(machine->host, id, READY_UNKNOWN, 0, trouble ? trouble : "no RDMA device", err);
+	else
 		rc = write_note(machine->host, id, READY_PASS, worst, slowest->name, err);
 	nccl_env_free(&env);
 	return rc;
@@ -321,17 +326,15 @@ measure_dcgmi(const struct machine *machine, const Gdr__Spec *spec, const char *
 	const char *const argv[] = { "dcgmi", "diag", "-r", "2", NULL };
 	struct host_result result = { 0 };
 	auto_free char *what = NULL;
-	int rc = 0;
+	auto_free char *trouble = run_tool(machine, spec, argv, &result);
+	enum nccltests_diag diag = *trouble ? NCCLTESTS_UNKNOWN : nccltests_dcgmi(result.out, result.status, &what);
+	int rc = write_note(machine->host, id, states[diag], 0,
+			    what                     ? what
+			    : *trouble               ? trouble
+			    : diag == NCCLTESTS_PASS ? "every test passed"
+						     : "it did not come to its end",
+			    err);
 
-	(void)spec;
-	if (ran(machine->host, id, argv, &result, &rc, err)) {
-		enum nccltests_diag diag = nccltests_dcgmi(result.out, result.status, &what);
-		rc = write_note(machine->host, id, states[diag], 0,
-				what                     ? what
-				: diag == NCCLTESTS_PASS ? "every test passed"
-							 : "it did not come to its end",
-				err);
-	}
 	host_result_free(&result);
 	return rc;
 }

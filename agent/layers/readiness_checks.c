@@ -8,6 +8,7 @@
 #include "agent/host.h"
 #include "agent/inventory.h"
 #include "agent/kmsg.h"
+#include "agent/layers/gpu.h"
 #include "agent/layers/readiness.h"
 #include "agent/pci.h"
 #include "common/buf.h"
@@ -68,6 +69,17 @@ no_answer(const struct ready_look *look, struct ready_finding *out)
 	return true;
 }
 
+/* Which driver this is; NULL: it did not tell. */
+static const char *
+driver_version(const struct ready_look *look)
+{
+	const char *version = NULL;
+
+	for (size_t i = 0; i < look->gpus.n && !version; i++)
+		version = nvsmi_value(&look->gpus.v[i], NVSMI_DRIVER);
+	return version;
+}
+
 /* Calls 'bad' for each usable GPU; the first that it says something about fails the check. */
 static void
 each_gpu(const struct ready_look *look, struct ready_finding *out, const char *expected,
@@ -111,10 +123,19 @@ find_layer(const char *name)
 	return NULL;
 }
 
-/* By the first item that is wrong, of those whose keys 'mine' takes. */
+static void
+judge_item(const struct item *item, enum ready_state state, struct ready_finding *out)
+{
+	ready_set(out, state, item->want, "%s: %s", item->key, item->have);
+	free(out->evidence);
+	out->evidence = item->why ? xstrdup(item->why) : NULL;
+}
+
+/* By the first item that is wrong, of those whose keys 'mine' takes; else by the first that is clamped. */
 static void
 judge_items(const struct report *report, bool (*mine)(const char *key), struct ready_finding *out)
 {
+	const struct item *clamped = NULL;
 	size_t n = 0;
 
 	for (size_t i = 0; i < report->n; i++) {
@@ -122,15 +143,16 @@ judge_items(const struct report *report, bool (*mine)(const char *key), struct r
 		if (mine && !mine(item->key))
 			continue;
 		n++;
-		if (item->fix == FIX_NONE)
-			continue;
-		ready_set(out, READY_FAIL, item->want, "%s: %s", item->key, item->have);
-		free(out->evidence);
-		out->evidence = item->why ? xstrdup(item->why) : NULL;
-		return;
+		if (item->fix != FIX_NONE) {
+			judge_item(item, READY_FAIL, out);
+			return;
+		}
+		clamped = !clamped && item->clamped ? item : clamped;
 	}
 	if (n == 0)
 		skip(out, "the profile asks for none of it");
+	else if (clamped)
+		judge_item(clamped, READY_CLAMPED, out);
 	else
 		ready_set(out, READY_PASS, "as in the profile", "%zu items", n);
 }
@@ -179,14 +201,9 @@ driver(const struct ready_look *look, struct ready_finding *out)
 			  "a driver that answers", "%s", look->no_gpus.msg);
 		return;
 	}
-	for (size_t i = 0; i < look->gpus.n; i++) {
-		const char *version = nvsmi_value(&look->gpus.v[i], NVSMI_DRIVER);
-		if (version) {
-			ready_set(out, READY_PASS, "a driver that answers", "%s", version);
-			return;
-		}
-	}
-	ready_set(out, READY_UNKNOWN, "a driver that answers", "no version");
+	const char *version = driver_version(look);
+	ready_set(out, version ? READY_PASS : READY_UNKNOWN, "a driver that answers", "%s",
+		  version ? version : "no version");
 }
 
 static void
@@ -357,22 +374,52 @@ bad_fabric(const struct nvsmi_gpu *gpu, bool *unknown)
 	return NULL;
 }
 
+/* "Fabric Manager version is : 535.161.08".  It works with the driver of its own version alone. */
+static void
+judge_manager(const char *said, const char *driver, struct ready_finding *out)
+{
+	const char *version = strstr(said, "version is : ");
+	auto_free char *expected = xasprintf("nvidia-fabricmanager %s", driver ? driver : "of the driver's version");
+
+	version = version ? strstr(version, ": ") + 2 : NULL;
+	size_t len = version ? strcspn(version, " \r\n") : 0;
+	if (!len || !driver)
+		ready_set(out, READY_UNKNOWN, expected, "active, and %s does not tell its version",
+			  len ? "the driver" : "it");
+	else if (strncmp(version, driver, len) != 0 || driver[len])
+		ready_set(out, READY_FAIL, expected, "%.*s", (int)len, version);
+	else
+		ready_set(out, READY_PASS, expected, "active, %s", driver);
+}
+
+static void
+fabric_manager(const struct ready_look *look, struct ready_finding *out)
+{
+	const char *const active[] = { "systemctl", "is-active", "nvidia-fabricmanager", NULL };
+	const char *const version[] = { "nv-fabricmanager", "--version", NULL };
+	struct host_result state = { 0 };
+	struct host_result own = { 0 };
+	struct err err = { 0 };
+
+	if (host_run(look->machine->host, active, GPUS_TIMEOUT_MS, &state, &err) < 0)
+		ready_set(out, READY_UNKNOWN, "nvidia-fabricmanager active", "%s", err.msg);
+	else if (state.status != 0)
+		ready_set(out, READY_FAIL, "nvidia-fabricmanager active", "%.*s", (int)strcspn(state.out, "\n"),
+			  state.out);
+	else if (host_run(look->machine->host, version, GPUS_TIMEOUT_MS, &own, &err) < 0)
+		ready_set(out, READY_UNKNOWN, "nvidia-fabricmanager of the driver's version", "%s", err.msg);
+	else
+		judge_manager(own.out, driver_version(look), out);
+	host_result_free(&state);
+	host_result_free(&own);
+}
+
 static void
 fabric(const struct ready_look *look, struct ready_finding *out)
 {
-	const char *const argv[] = { "systemctl", "is-active", "nvidia-fabricmanager", NULL };
-	struct host_result result = { 0 };
-	struct err err = { 0 };
-
 	each_gpu(look, out, "an NVLink fabric that is set up", bad_fabric);
-	if (out->state != READY_PASS || on_bus(look, GDR__PCI_DEVICE__KIND__NVSWITCH) == 0)
-		return;
-	if (host_run(look->machine->host, argv, 0, &result, &err) < 0)
-		ready_set(out, READY_UNKNOWN, "nvidia-fabricmanager active", "%s", err.msg);
-	else if (result.status != 0)
-		ready_set(out, READY_FAIL, "nvidia-fabricmanager active", "%.*s", (int)strcspn(result.out, "\n"),
-			  result.out);
-	host_result_free(&result);
+	if (out->state == READY_PASS && on_bus(look, GDR__PCI_DEVICE__KIND__NVSWITCH) > 0)
+		fabric_manager(look, out);
 }
 
 /* The width alone: an idle GPU drops its speed, and a bridge in a guest shows QEMU's. */
@@ -414,10 +461,17 @@ throttling(const struct ready_look *look, struct ready_finding *out)
 	each_gpu(look, out, "no hardware slowdown", bad_throttle);
 }
 
+/* By what was read already: a driver takes its time for each question. */
 static void
 gpu_settings(const struct ready_look *look, struct ready_finding *out)
 {
-	judge_layer(look, look->spec, "gpu", NULL, out);
+	const Gdr__GpuSpec *spec = look->spec->guest->gpu;
+	struct report report = { 0 };
+
+	if (spec)
+		gpu_judge(look->machine, spec, &look->gpus, &look->no_gpus, &report);
+	judge_items(&report, NULL, out);
+	report_free(&report);
 }
 
 /* --- R12 to R16: the way to the network ------------------------------------------------------------------------------ */
@@ -542,12 +596,14 @@ roce(const struct ready_look *look, struct ready_finding *out)
 static void
 link_settings(const struct ready_look *look, struct ready_finding *out)
 {
+	static const int badness[] = {
+		[READY_SKIPPED] = 0, [READY_PASS] = 1, [READY_CLAMPED] = 2, [READY_UNKNOWN] = 3, [READY_FAIL] = 4
+	};
 	struct ready_finding sysctl = { 0 };
 
 	judge_layer(look, look->spec, "link", NULL, out);
 	judge_layer(look, look->spec, "sysctl", NULL, &sysctl);
-	bool settled = out->state == READY_FAIL || out->state == READY_UNKNOWN || sysctl.state == READY_SKIPPED;
-	if (!settled) {
+	if (badness[sysctl.state] > badness[out->state]) {
 		finding_free(out);
 		*out = sysctl;
 	} else {

@@ -1,5 +1,5 @@
 /* faults_guest.c - what can go wrong in the guest of a simulated host's VM.  Some are read by the tools that stand for its
- * kernel (links.c) and its driver (smi_tool.c). */
+ * kernel (links.c), its driver (smi_tool.c) and what measures it (guest_bench.c). */
 
 #include <errno.h>
 #include <stdio.h>
@@ -198,6 +198,11 @@ const struct fault guest_faults[] = {
 	{ "gpu-throttled", "ADDRESS", "a GPU is slowed down by its hardware", AT_ONCE, NULL },
 	{ "nvlink-down", "ADDRESS", "a GPU has an NVLink that is inactive", AT_ONCE, NULL },
 	{ "fabric-down", NULL, "the fabric manager does not run", AT_ONCE, NULL },
+	{ "fabric-version", "VERSION", "the fabric manager is not of the driver's version", AT_ONCE, NULL },
+	{ "gpu-busy", NULL, "a process uses the GPUs", AT_ONCE, NULL },
+	{ "bench-slow", "BANDWIDTH", "whatever measures bandwidth finds just this", AT_ONCE, NULL },
+	{ "bench-hangs", "TOOL", "a measuring tool does not end (all_reduce_perf)", AT_ONCE, NULL },
+	{ "bench-fails", "TOOL", "a measuring tool fails (all_reduce_perf)", AT_ONCE, NULL },
 	{ "xid", "NUMBER", "the driver logs that a GPU failed (79)", ONE_TIME, log_xid },
 	{ "driver-absent", NULL, "there is no driver that nvidia-smi could speak to", AT_ONCE, NULL },
 	{ "smi-hangs", NULL, "nvidia-smi does not end, as when the driver hangs", AT_ONCE, NULL },

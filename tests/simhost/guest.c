@@ -15,6 +15,7 @@
 #include "common/pb.h"
 #include "proto/wire.pb-c.h"
 #include "tests/simhost/faults.h"
+#include "tests/simhost/guest_bench.h"
 #include "tests/simhost/guest_gpu.h"
 #include "tests/simhost/links.h"
 #include "tests/simhost/machine.h"
@@ -299,6 +300,7 @@ write_disk(struct tree *tree, const struct sim *sim, const char *root)
 		return;
 	auto_free char *settings = tree_read(&host, "etc/gdrfleet/agent.yaml");
 	auto_free char *tools = guest_gpu_tools(root);
+	auto_free char *bench = guest_bench_tools(root);
 	const char *interval = settings ? strstr(settings, "check_interval: ") : NULL;
 	(void)tree_close(&host);
 
@@ -315,9 +317,10 @@ write_disk(struct tree *tree, const struct sim *sim, const char *root)
 		    "tools:\n"
 		    "  netlink: \"%s/.sim/bin/netlink\"\n"
 		    "%s"
+		    "%s"
 		    "root: \"%s\"\n",
 		    root, root, interval ? (int)strcspn(interval, "\n") : 0, interval ? interval : "", root, tools,
-		    root);
+		    bench, root);
 }
 
 /* --- one start ---------------------------------------------------------------------------------------------- */
@@ -337,6 +340,7 @@ build(struct tree *tree, const struct sim *sim, const Gdr__Vm *vm, const char *x
 	write_interfaces(tree, guest);
 	write_parameters(tree);
 	guest_gpu_write(tree, guest);
+	guest_bench_write(tree);
 	write_disk(tree, sim, root);
 }
 

@@ -39,6 +39,11 @@ static const char systemctl[] = "#!/bin/sh\n"
 				"*) exit 1 ;;\n"
 				"esac\n";
 
+static const char fabric_manager[] =
+	"#!/bin/sh\n"
+	"version=$(cat \"${0%/*}/../faults/fabric-version\" 2>/dev/null) || version=535.161.08\n"
+	"echo \"Fabric Manager version is : ${version:-535.104.05}\"\n";
+
 /* --- switches ------------------------------------------------------------------------------------------------ */
 
 static struct pci_dev *
@@ -190,6 +195,7 @@ guest_gpu_write(struct tree *tree, const struct pci_model *guest)
 	tree_program(tree, ".sim/bin/nvidia-smi", smi);
 	tree_program(tree, ".sim/bin/dmesg", dmesg);
 	tree_program(tree, ".sim/bin/systemctl", systemctl);
+	tree_program(tree, ".sim/bin/nv-fabricmanager", fabric_manager);
 }
 
 char *
@@ -197,6 +203,7 @@ guest_gpu_tools(const char *root)
 {
 	return xasprintf("  nvidia-smi: \"%s/.sim/bin/nvidia-smi\"\n"
 			 "  dmesg: \"%s/.sim/bin/dmesg\"\n"
-			 "  systemctl: \"%s/.sim/bin/systemctl\"\n",
-			 root, root, root);
+			 "  systemctl: \"%s/.sim/bin/systemctl\"\n"
+			 "  nv-fabricmanager: \"%s/.sim/bin/nv-fabricmanager\"\n",
+			 root, root, root, root);
 }

@@ -3,7 +3,7 @@
 /* guest_gpu.h - the GPU side of a simulated guest: the switches above its devices, the driver's files, and an nvidia-smi.
  *
  * ROOT/.sim/gpus has a line a GPU: "ADDRESS PERSISTENCE GRAPHICS MEMORY"; the tool's setters rewrite it.  What is broken
- * about it are files of ROOT/.sim/faults: gpu-lost (which), gpu-mig, smi-hangs, driver-absent. */
+ * about it is in ROOT/.sim/faults: see faults_guest.c. */
 
 #include "proto/wire.pb-c.h"
 

@@ -248,6 +248,16 @@ clocks(const struct call *call)
 }
 
 static int
+processes(const struct call *call)
+{
+	auto_free char *busy = fault(call, "gpu-busy");
+
+	if (busy)
+		(void)printf("4242\n");
+	return 0;
+}
+
+static int
 nvlinks(const struct call *call)
 {
 	for (size_t i = 0; i < call->n; i++) {
@@ -334,7 +344,7 @@ answer(struct call *call, char *const words[], int n)
 	if (n == 2 && strncmp(words[0], "--query-supported-clocks=", 25) == 0)
 		return clocks(call);
 	if (n == 2 && strncmp(words[0], "--query-compute-apps=", 21) == 0)
-		return 0;
+		return processes(call);
 	if (n == 2 && strcmp(words[0], "nvlink") == 0)
 		return nvlinks(call);
 	if (n == 4 && strcmp(words[0], "-i") == 0)

@@ -151,8 +151,11 @@ other_tools(void **state)
 		nccltests_ib_write(" #bytes     #iterations    BW peak[Gb/sec]    BW average[Gb/sec]   MsgRate[Mpps]\n"
 				   " 65536      112233           0.00               186.21             0.355\n") > 186);
 	assert_true(nccltests_ib_write("Couldn't get device attributes\n") < 0);
-	assert_int_equal(nccltests_dcgmi("| Denylist | Pass |\n| NVLink   | Fail |\n", 0, &what), NCCLTESTS_FAIL);
-	assert_non_null(strstr(what, "NVLink"));
+	assert_int_equal(nccltests_dcgmi("| Denylist | Pass |\n| NVLink   | Fail - GPU: 3 |\n", 0, &what),
+			 NCCLTESTS_FAIL);
+	assert_string_equal(what, "NVLink: Fail - GPU: 3");
+	assert_int_equal(nccltests_dcgmi("| Failing fans | Pass |\n| Memory | Skip |\n|\n", 0, &none), NCCLTESTS_PASS);
+	assert_int_equal(nccltests_dcgmi("| Memory | Skip |\n", 0, &none), NCCLTESTS_UNKNOWN);
 	assert_int_equal(nccltests_dcgmi("| Denylist | Pass |\n", 0, &none), NCCLTESTS_PASS);
 	assert_int_equal(nccltests_dcgmi("Error: Unable to connect\n", 255, &none), NCCLTESTS_UNKNOWN);
 	assert_int_equal(nccltests_dcgmi("| Denylist | Pass |\n", 134, &none), NCCLTESTS_UNKNOWN);
@@ -280,6 +283,19 @@ degraded_is_still_ready_for_jobs(void **state)
 	want("{gpu: {graphics_clock: '1410'}, readiness: {gpus: 2, skip: [R11]}}");
 	look_well(&layer_readiness);
 	expect_state("R11/gpu-settings", FIX_NONE, "skipped");
+	expect_item("verdict", FIX_NONE, "ready");
+}
+
+static void
+all_that_a_card_can_do_is_clamped(void **state)
+{
+	(void)state;
+	put_fixture("/smi/table", "deprecated-590.csv");
+	put_endpoint(GPU1, 0x15b3, 0x101e, 0x020000, 1); /* The driver of these lists one GPU. */
+	want("{gpu: {persistence: true, application_clocks: '1593,1410'}, readiness: {gpus: 1}}");
+	publish();
+	expect_state("R11/gpu-settings", FIX_NONE, "clamped: 0000:b9:00.0/application_clocks: deprecated");
+	expect_why("R11/gpu-settings", "this driver has none any more");
 	expect_item("verdict", FIX_NONE, "ready");
 }
 
@@ -420,6 +436,7 @@ main(void)
 		TEST(a_lost_gpu),
 		TEST(unknown_is_no_pass),
 		TEST(degraded_is_still_ready_for_jobs),
+		TEST(all_that_a_card_can_do_is_clamped),
 		TEST(the_network),
 		TEST(counters_that_rise),
 		TEST(links_and_bars),
