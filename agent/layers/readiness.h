@@ -1,9 +1,10 @@
 #pragma once
 
-/* readiness.h - the checks of layer readiness: a table, one row a check, in two files.
+/* readiness.h - the checks of layer readiness: tables, one row a check.
  *
  *   readiness_checks.c   R01 to R21: look alone, in less than two seconds
  *   readiness_active.c   R22 to R25: measure, on demand or when nobody uses the GPUs
+ *   readiness_judge.c    what several of them stand on
  *
  * To add one: a function and its row. */
 

@@ -1,7 +1,6 @@
 /* readiness_checks.c - R01 to R21: what can be told by looking. */
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "agent/kmsg.h"
 #include "agent/layers/gpu.h"
 #include "agent/layers/readiness.h"
+#include "agent/layers/readiness_judge.h"
 #include "agent/pci.h"
 #include "common/buf.h"
 #include "common/mem.h"
@@ -17,174 +17,16 @@
 
 #define ROCE_MTU 4200 /* Of the interface, for a path MTU of 4096. */
 
-void
-ready_set(struct ready_finding *out, enum ready_state state, const char *expected, const char *actual, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, actual);
-	(void)vsnprintf(text, sizeof(text), actual, ap);
-	va_end(ap);
-	free(out->expected);
-	free(out->actual);
-	out->state = state;
-	out->expected = xstrdup(expected);
-	out->actual = xstrdup(text);
-}
-
-static void
-skip(struct ready_finding *out, const char *why)
-{
-	ready_set(out, READY_SKIPPED, "-", "%s", why);
-}
-
-static void
-finding_free(struct ready_finding *found)
-{
-	free(found->expected);
-	free(found->actual);
-	free(found->evidence);
-}
-
-/* --- what several need -------------------------------------------------------------------------------------------- */
-
-static size_t
-on_bus(const struct ready_look *look, Gdr__PciDevice__Kind kind)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < look->machine->inventory->n_pci; i++)
-		n += look->machine->inventory->pci[i]->kind == kind;
-	return n;
-}
-
-/* The driver did not answer: what it would have told is unknown. */
-static bool
-no_answer(const struct ready_look *look, struct ready_finding *out)
-{
-	if (!look->no_gpus.code)
-		return false;
-	ready_set(out, READY_UNKNOWN, "an answer of the driver", "%s", look->no_gpus.msg);
-	return true;
-}
-
-/* Which driver this is; NULL: it did not tell. */
-static const char *
-driver_version(const struct ready_look *look)
-{
-	const char *version = NULL;
-
-	for (size_t i = 0; i < look->gpus.n && !version; i++)
-		version = nvsmi_value(&look->gpus.v[i], NVSMI_DRIVER);
-	return version;
-}
-
-/* Calls 'bad' for each usable GPU; the first that it says something about fails the check. */
-static void
-each_gpu(const struct ready_look *look, struct ready_finding *out, const char *expected,
-	 char *(*bad)(const struct nvsmi_gpu *gpu, bool *unknown))
-{
-	bool unknown = false;
-	size_t n = 0;
-
-	if (no_answer(look, out))
-		return;
-	for (size_t i = 0; i < look->gpus.n; i++) {
-		if (look->gpus.v[i].lost)
-			continue;
-		auto_free char *what = bad(&look->gpus.v[i], &unknown);
-		n++;
-		if (what) {
-			ready_set(out, READY_FAIL, expected, "%s: %s", look->gpus.v[i].address, what);
-			return;
-		}
-	}
-	ready_set(out, unknown || n == 0 ? READY_UNKNOWN : READY_PASS, expected,
-		  unknown ? "the driver does not tell" : "%zu GPUs", n);
-}
-
-#define HOST(name)
-#define GUEST(name) extern const struct layer layer_##name;
-#include "common/layers.def"
-#undef GUEST
-#define GUEST(name) { #name, &layer_##name },
-static const struct named_layer guest_layers[] = {
-#include "common/layers.def"
-};
-#undef GUEST
-
-static const struct layer *
-find_layer(const char *name)
-{
-	for (size_t i = 0; i < sizeof(guest_layers) / sizeof(guest_layers[0]); i++)
-		if (strcmp(guest_layers[i].name, name) == 0)
-			return guest_layers[i].layer;
-	return NULL;
-}
-
-static void
-judge_item(const struct item *item, enum ready_state state, struct ready_finding *out)
-{
-	ready_set(out, state, item->want, "%s: %s", item->key, item->have);
-	free(out->evidence);
-	out->evidence = item->why ? xstrdup(item->why) : NULL;
-}
-
-/* By the first item that is wrong, of those whose keys 'mine' takes; else by the first that is clamped. */
-static void
-judge_items(const struct report *report, bool (*mine)(const char *key), struct ready_finding *out)
-{
-	const struct item *clamped = NULL;
-	size_t n = 0;
-
-	for (size_t i = 0; i < report->n; i++) {
-		const struct item *item = &report->items[i];
-		if (mine && !mine(item->key))
-			continue;
-		n++;
-		if (item->fix != FIX_NONE) {
-			judge_item(item, READY_FAIL, out);
-			return;
-		}
-		clamped = !clamped && item->clamped ? item : clamped;
-	}
-	if (n == 0)
-		skip(out, "the profile asks for none of it");
-	else if (clamped)
-		judge_item(clamped, READY_CLAMPED, out);
-	else
-		ready_set(out, READY_PASS, "as in the profile", "%zu items", n);
-}
-
-/* Whether the items of a layer are right whose keys 'mine' takes; a layer that is not asked for is skipped. */
-static void
-judge_layer(const struct ready_look *look, const Gdr__Spec *spec, const char *name, bool (*mine)(const char *key),
-	    struct ready_finding *out)
-{
-	const struct layer *layer = find_layer(name);
-	struct report report = { 0 };
-	struct err err = { 0 };
-
-	if (!layer || !layer->wanted(spec))
-		skip(out, "the profile asks for none of it");
-	else if (layer->inspect(look->machine, spec, &report, &err) < 0)
-		ready_set(out, READY_UNKNOWN, "as in the profile", "%s", err.msg);
-	else
-		judge_items(&report, mine, out);
-	report_free(&report);
-}
-
 /* --- R01 to R05: the machine and its GPUs ---------------------------------------------------------------------------- */
 
 static void
 inventory(const struct ready_look *look, struct ready_finding *out)
 {
-	size_t n = on_bus(look, GDR__PCI_DEVICE__KIND__GPU);
+	size_t n = ready_on_bus(look, GDR__PCI_DEVICE__KIND__GPU);
 	auto_free char *expected = xasprintf("%u GPUs", look->wants->gpus);
 
 	if (!look->wants->has_gpus)
-		skip(out, "the profile does not say how many GPUs");
+		ready_skip(out, "the profile does not say how many GPUs");
 	else
 		ready_set(out, n == look->wants->gpus ? READY_PASS : READY_FAIL, expected, "%zu on the PCI bus", n);
 }
@@ -201,7 +43,7 @@ driver(const struct ready_look *look, struct ready_finding *out)
 			  "a driver that answers", "%s", look->no_gpus.msg);
 		return;
 	}
-	const char *version = driver_version(look);
+	const char *version = ready_driver_version(look);
 	ready_set(out, version ? READY_PASS : READY_UNKNOWN, "a driver that answers", "%s",
 		  version ? version : "no version");
 }
@@ -209,12 +51,12 @@ driver(const struct ready_look *look, struct ready_finding *out)
 static void
 gpu_count(const struct ready_look *look, struct ready_finding *out)
 {
-	size_t want = look->wants->has_gpus ? look->wants->gpus : on_bus(look, GDR__PCI_DEVICE__KIND__GPU);
+	size_t want = look->wants->has_gpus ? look->wants->gpus : ready_on_bus(look, GDR__PCI_DEVICE__KIND__GPU);
 	auto_free char *expected = xasprintf("%zu GPUs", want);
 	auto_buf struct buf lost = { 0 };
 	size_t n = 0;
 
-	if (no_answer(look, out))
+	if (ready_no_answer(look, out))
 		return;
 	for (size_t i = 0; i < look->gpus.n; i++)
 		if (look->gpus.v[i].lost)
@@ -297,7 +139,7 @@ bad_memory(const struct nvsmi_gpu *gpu, bool *unknown)
 static void
 memory(const struct ready_look *look, struct ready_finding *out)
 {
-	each_gpu(look, out, "no uncorrectable errors", bad_memory);
+	ready_each_gpu(look, out, "no uncorrectable errors", bad_memory);
 }
 
 /* --- R06 to R11: how the GPUs are ----------------------------------------------------------------------------------- */
@@ -347,10 +189,10 @@ nvlinks(const struct ready_look *look, struct ready_finding *out)
 	struct err err = { 0 };
 
 	if (!look->wants->has_nvlinks) {
-		skip(out, "the profile does not say how many links");
+		ready_skip(out, "the profile does not say how many links");
 		return;
 	}
-	if (no_answer(look, out))
+	if (ready_no_answer(look, out))
 		return;
 	if (host_run(look->machine->host, argv, GPUS_TIMEOUT_MS, &result, &err) < 0 || result.status != 0)
 		ready_set(out, READY_UNKNOWN, expected, "%s", err.code ? err.msg : "nvidia-smi nvlink failed");
@@ -409,7 +251,7 @@ fabric_manager(const struct ready_look *look, struct ready_finding *out)
 	else if (host_run(look->machine->host, version, GPUS_TIMEOUT_MS, &own, &err) < 0)
 		ready_set(out, READY_UNKNOWN, "nvidia-fabricmanager of the driver's version", "%s", err.msg);
 	else
-		judge_manager(own.out, driver_version(look), out);
+		judge_manager(own.out, ready_driver_version(look), out);
 	host_result_free(&state);
 	host_result_free(&own);
 }
@@ -417,8 +259,8 @@ fabric_manager(const struct ready_look *look, struct ready_finding *out)
 static void
 fabric(const struct ready_look *look, struct ready_finding *out)
 {
-	each_gpu(look, out, "an NVLink fabric that is set up", bad_fabric);
-	if (out->state == READY_PASS && on_bus(look, GDR__PCI_DEVICE__KIND__NVSWITCH) > 0)
+	ready_each_gpu(look, out, "an NVLink fabric that is set up", bad_fabric);
+	if (out->state == READY_PASS && ready_on_bus(look, GDR__PCI_DEVICE__KIND__NVSWITCH) > 0)
 		fabric_manager(look, out);
 }
 
@@ -436,7 +278,7 @@ bad_link(const struct nvsmi_gpu *gpu, bool *unknown)
 static void
 links(const struct ready_look *look, struct ready_finding *out)
 {
-	each_gpu(look, out, "every lane", bad_link);
+	ready_each_gpu(look, out, "every lane", bad_link);
 }
 
 static char *
@@ -458,7 +300,7 @@ bad_throttle(const struct nvsmi_gpu *gpu, bool *unknown)
 static void
 throttling(const struct ready_look *look, struct ready_finding *out)
 {
-	each_gpu(look, out, "no hardware slowdown", bad_throttle);
+	ready_each_gpu(look, out, "no hardware slowdown", bad_throttle);
 }
 
 /* By what was read already: a driver takes its time for each question. */
@@ -470,7 +312,7 @@ gpu_settings(const struct ready_look *look, struct ready_finding *out)
 
 	if (spec)
 		gpu_judge(look->machine, spec, &look->gpus, &look->no_gpus, &report);
-	judge_items(&report, NULL, out);
+	ready_judge_items(&report, NULL, out);
 	report_free(&report);
 }
 
@@ -491,7 +333,7 @@ gdr(const struct ready_look *look, struct ready_finding *out)
 	Gdr__NcclSpec nccl = GDR__NCCL_SPEC__INIT;
 
 	if (!look->wants->gdr) {
-		skip(out, "the profile does not ask for it");
+		ready_skip(out, "the profile does not ask for it");
 		return;
 	}
 	nccl.has_gdr = true;
@@ -499,7 +341,7 @@ gdr(const struct ready_look *look, struct ready_finding *out)
 	nccl.version = guest.nccl ? guest.nccl->version : NULL;
 	guest.nccl = &nccl;
 	spec.guest = &guest;
-	judge_layer(look, &spec, "nccl", is_gdr, out);
+	ready_judge_layer(look, &spec, "nccl", is_gdr, out);
 }
 
 static void
@@ -520,7 +362,7 @@ ports(const struct ready_look *look, struct ready_finding *out)
 		return;
 	}
 	if (!look->wants->has_hcas && n == 0)
-		skip(out, "no RDMA device, and the profile asks for none");
+		ready_skip(out, "no RDMA device, and the profile asks for none");
 	else
 		ready_set(out, !look->wants->has_hcas || n == look->wants->hcas ? READY_PASS : READY_FAIL, expected,
 			  "%zu", n);
@@ -546,7 +388,7 @@ gids(const struct ready_look *look, struct ready_finding *out)
 	if (found.len)
 		ready_set(out, READY_PASS, "a RoCE v2 GID of IPv4 on each", "%s", found.text);
 	else
-		skip(out, "no RoCE device");
+		ready_skip(out, "no RoCE device");
 }
 
 static void
@@ -575,7 +417,7 @@ mtu(const struct ready_look *look, struct ready_finding *out)
 	if (n)
 		ready_set(out, READY_PASS, "room for 4096 bytes", "%zu interfaces", n);
 	else
-		skip(out, "no RoCE device");
+		ready_skip(out, "no RoCE device");
 }
 
 /* GID and MTU are one check: either makes RoCE slow or impossible. */
@@ -589,7 +431,7 @@ roce(const struct ready_look *look, struct ready_finding *out)
 	mtu(look, &own);
 	if (own.state != READY_PASS)
 		ready_set(out, own.state, own.expected, "%s", own.actual);
-	finding_free(&own);
+	ready_finding_free(&own);
 }
 
 /* The worse of two layers; what is not asked for counts for nothing. */
@@ -601,13 +443,13 @@ link_settings(const struct ready_look *look, struct ready_finding *out)
 	};
 	struct ready_finding sysctl = { 0 };
 
-	judge_layer(look, look->spec, "link", NULL, out);
-	judge_layer(look, look->spec, "sysctl", NULL, &sysctl);
+	ready_judge_layer(look, look->spec, "link", NULL, out);
+	ready_judge_layer(look, look->spec, "sysctl", NULL, &sysctl);
 	if (badness[sysctl.state] > badness[out->state]) {
-		finding_free(out);
+		ready_finding_free(out);
 		*out = sysctl;
 	} else {
-		finding_free(&sysctl);
+		ready_finding_free(&sysctl);
 	}
 }
 
@@ -625,7 +467,7 @@ ats(const struct ready_look *look, struct ready_finding *out)
 		with += pci_ext_cap(look->machine->pci, look->env.ports.v[i].address, EXT_CAP_ATS) != 0;
 	}
 	if (n == 0 || with < n)
-		skip(out, "not to be seen in this guest: the host's layer pci tells");
+		ready_skip(out, "not to be seen in this guest: the host's layer pci tells");
 	else
 		ready_set(out, READY_PASS, "ATS on each NIC", "%zu", with);
 }
@@ -641,7 +483,7 @@ is_memlock(const char *key)
 static void
 memlock(const struct ready_look *look, struct ready_finding *out)
 {
-	judge_layer(look, look->spec, "nccl", is_memlock, out);
+	ready_judge_layer(look, look->spec, "nccl", is_memlock, out);
 }
 
 static bool
@@ -686,7 +528,7 @@ topology(const struct ready_look *look, struct ready_finding *out)
 	struct err err = { 0 };
 	size_t len;
 
-	judge_layer(look, look->spec, "nccl", is_topology, out);
+	ready_judge_layer(look, look->spec, "nccl", is_topology, out);
 	if (out->state != READY_PASS || host_read(look->machine->host, nccl->topology, &text, &len, &err) < 0)
 		return;
 	struct nccltopo_node *root = nccltopo_parse(text, len, look->env.version, &error);
@@ -706,7 +548,7 @@ is_conf(const char *key)
 static void
 conf(const struct ready_look *look, struct ready_finding *out)
 {
-	judge_layer(look, look->spec, "nccl", is_conf, out);
+	ready_judge_layer(look, look->spec, "nccl", is_conf, out);
 }
 
 static void
@@ -768,7 +610,7 @@ network_counters(const struct ready_look *look, struct ready_finding *out)
 	ready_counters_print(look->machine, &look->env, &now);
 	(void)host_read(look->machine->host, READY_COUNTERS, &before, NULL, &ignored);
 	if (!now.len) {
-		skip(out, "no RDMA device has counters");
+		ready_skip(out, "no RDMA device has counters");
 		return;
 	}
 	ready_set(out, READY_PASS, "no new errors", "none");
