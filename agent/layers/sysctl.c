@@ -231,6 +231,14 @@ number_of(struct host *host, const char *interface, const char *name, unsigned l
 	return true;
 }
 
+static unsigned long
+effective(const struct combined *rule, unsigned long own, unsigned long all)
+{
+	if (rule->how == BY_OR)
+		return own || all;
+	return own > all ? own : all;
+}
+
 static void
 report_interface(struct host *host, const struct combined *rule, const char *interface, const char *want,
 		 struct report *out)
@@ -242,8 +250,7 @@ report_interface(struct host *host, const struct combined *rule, const char *int
 
 	if (!number_of(host, interface, rule->name, &own) || !number_of(host, "all", rule->name, &all))
 		return; /* It went meanwhile. */
-	unsigned long effective = rule->how == BY_OR ? (own || all) : own > all ? own : all;
-	auto_free char *have = xasprintf("%lu", effective);
+	auto_free char *have = xasprintf("%lu", effective(rule, own, all));
 	const char *refused = refusal(host, path);
 	if (strcmp(have, want) == 0)
 		report_add(out, key, want, have, FIX_NONE, NULL);
