@@ -110,15 +110,26 @@ log_outcome(struct worker *worker, const Gdr__Report *report)
 	memcpy(worker->last_why, line, sizeof(line));
 }
 
-/* A VM that starts or ends resets devices, and with them registers that we look after. */
+static bool
+looks_after_vms(const Gdr__Report *report)
+{
+	for (size_t i = 0; i < report->n_layers; i++)
+		if (strcmp(report->layers[i]->name, "vm") == 0)
+			return true;
+	return false;
+}
+
+/* A VM that starts or ends resets devices, and with them registers that we look after; so does one that nobody wants any
+ * more. */
 static void
 watch_vms(struct worker *worker, const Gdr__Report *report)
 {
+	bool on = looks_after_vms(report);
 	struct err ignored;
 
-	if (report->n_vms && !worker->vms.pid)
+	if (on && !worker->vms.pid)
 		(void)virt_watch(worker->host, &worker->vms, &ignored);
-	if (!report->n_vms)
+	if (!on)
 		host_unwatch(&worker->vms);
 }
 

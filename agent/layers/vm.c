@@ -6,7 +6,8 @@
  *           the next time, whether libvirt starts it with the host, and whether it runs.
  *
  * A running VM is never changed and never restarted: what differs in it is an item, and with `restart: granted` the
- * host's next reboot, which the controller grants, brings it.  Domains without our mark are looked at by name alone. */
+ * host's next reboot, which the controller grants, brings it.  Domains without our mark are looked at by name alone; of
+ * one that bears it and is wanted no more, it says how to end it, also where no other VM is wanted. */
 
 #include <errno.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 
 #include "agent/host.h"
 #include "agent/inventory.h"
+#include "agent/journal.h"
 #include "agent/layer.h"
 #include "agent/layers/vm_compare.h"
 #include "agent/layers/vm_devices.h"
@@ -34,6 +36,8 @@
 #define STOP_MS         120000U
 #define AWAIT_MS        5000U
 #define AWAIT_STEP_MS   500U
+#define DEFINITION      "definition" /* The item that is a VM's whole definition, */
+#define UNDEFINED       "undefined"  /* and what it has where there is none. */
 
 /* What a look is made of. */
 struct world {
@@ -243,12 +247,20 @@ report_lost(struct subject *vm, const struct vm_differences *differences)
 	return any;
 }
 
+/* The journal keeps that it was undefined: so a VM that nobody wants any more is not forgotten. */
+static void
+add_definition(struct subject *vm, const char *have, enum fix fix, const char *why)
+{
+	add(vm, DEFINITION, "as planned", have, fix, why ? "%s" : NULL, why);
+	vm->out->items[vm->out->n - 1].keep = KEEP_RESTORE;
+}
+
 static void
 report_differences(struct subject *vm, const struct vm_differences *differences, enum fix fix)
 {
 	auto_free char *count = xasprintf("%zu difference%s", differences->n, differences->n == 1 ? "" : "s");
 
-	add(vm, "definition", "as planned", count, fix, fix == FIX_LIVE ? NULL : "it stays as it is until then");
+	add_definition(vm, count, fix, fix == FIX_LIVE ? NULL : "it stays as it is until then");
 	for (size_t i = 0; i < differences->n && i < DIFFERENCES_MAX; i++) {
 		const struct vm_difference *one = &differences->list[i];
 		add(vm, one->path, one->want, one->have, fix, NULL);
@@ -262,9 +274,9 @@ report_defined(struct subject *vm, const char *wanted)
 	struct err err;
 
 	if (vm_compare(wanted, vm->domain->definition, false, &differences, &err) < 0)
-		add(vm, "definition", "as planned", "unreadable", FIX_MANUAL, "%s", err.msg);
+		add_definition(vm, "unreadable", FIX_MANUAL, err.msg);
 	else if (!differences.n)
-		add(vm, "definition", "as planned", "as planned", FIX_NONE, NULL);
+		add_definition(vm, "as planned", FIX_NONE, NULL);
 	else
 		report_differences(vm, &differences,
 				   report_lost(vm, &differences) || vm->blocked ? FIX_MANUAL : FIX_LIVE);
@@ -302,10 +314,10 @@ report_definition(struct subject *vm)
 	struct err err;
 
 	if (write_wanted(vm, &wanted, &err) < 0)
-		add(vm, "definition", "as planned", "none", FIX_MANUAL, "%s", err.msg);
+		add_definition(vm, "none", FIX_MANUAL, err.msg);
 	else if (!vm->domain)
-		add(vm, "definition", "as planned", "undefined", vm->blocked ? FIX_MANUAL : FIX_LIVE,
-		    vm->blocked ? "what else is wrong comes first" : NULL);
+		add_definition(vm, UNDEFINED, vm->blocked ? FIX_MANUAL : FIX_LIVE,
+			       vm->blocked ? "what else is wrong comes first" : NULL);
 	else
 		report_defined(vm, wanted);
 	if (wanted && vm->domain && vm->domain->running)
@@ -354,7 +366,7 @@ report_vm(struct subject *vm)
 	if (vm->plan->refused || !vm->world->look)
 		return;
 	if (vm->domain && !vm->domain->ours) {
-		add(vm, "definition", "ours", "another's", FIX_MANUAL,
+		add(vm, DEFINITION, "ours", "another's", FIX_MANUAL,
 		    "a domain of this name is there and does not bear our mark: it is left alone; rename or undefine it");
 		return;
 	}
@@ -366,19 +378,53 @@ report_vm(struct subject *vm)
 	report_state(vm);
 }
 
-/* A VM of ours that the profile no longer has still holds its devices. */
+/* --- what nobody wants any more ---------------------------------------------------------------------------------- */
+
+static void
+report_leftover(const Gdr__VirtDomain *domain, struct report *out)
+{
+	auto_free char *key = xasprintf("%s/" DEFINITION, domain->name);
+	auto_free char *first = runs(domain) ? xasprintf("virsh shutdown %s, and then ", domain->name) : xstrdup("");
+
+	report_add(
+		out, key, UNDEFINED, domain->state, FIX_MANUAL,
+		"it bears our mark and no profile wants it any more; it still holds its devices, and is nobody's but "
+		"yours to end: %svirsh undefine --nvram %s",
+		first, domain->name);
+	out->items[out->n - 1].keep = KEEP_BACK;
+}
+
+/* Those that the journal remembers and that are gone. */
+static void
+report_gone(const struct world *world, struct report *out)
+{
+	const Gdr__Journal__Kept *kept;
+
+	for (size_t i = 0; (kept = journal_kept(world->machine->journal, "vm", i)); i++) {
+		const char *slash = strchr(kept->key, '/');
+		auto_free char *name = xasprintf("%.*s", slash ? (int)(slash - kept->key) : 0, kept->key);
+		const Gdr__VirtDomain *domain = domain_of(world, name);
+
+		if (!slash || strcmp(slash + 1, DEFINITION) != 0 || vm_plans_find(&world->plans, name) ||
+		    (domain && domain->ours))
+			continue;
+		report_add(out, kept->key, UNDEFINED, UNDEFINED, FIX_NONE, NULL);
+		out->items[out->n - 1].keep = KEEP_BACK;
+	}
+}
+
 static void
 report_leftovers(const struct world *world, struct report *out)
 {
-	for (size_t i = 0; world->look && i < world->look->n_domains; i++) {
+	if (!world->look)
+		return;
+	for (size_t i = 0; i < world->look->n_domains; i++) {
 		const Gdr__VirtDomain *domain = world->look->domains[i];
 
-		if (!domain->ours || vm_plans_find(&world->plans, domain->name))
-			continue;
-		report_add(
-			out, domain->name, "absent", domain->state, FIX_MANUAL,
-			"it bears our mark and is in the profile no more: it is nobody's but yours to end and undefine");
+		if (domain->ours && !vm_plans_find(&world->plans, domain->name))
+			report_leftover(domain, out);
 	}
+	report_gone(world, out);
 }
 
 /* --- what the controller is told --------------------------------------------------------------------------------------- */
@@ -521,7 +567,7 @@ change(const struct world *world, const struct vm_plan *plan, const char *what, 
 {
 	if (strcmp(what, "guest-key") == 0)
 		return vm_key_make(world->machine->host, plan->name, err);
-	if (strcmp(what, "definition") == 0)
+	if (strcmp(what, DEFINITION) == 0)
 		return define(world, plan, err);
 	if (strcmp(what, "autostart") == 0)
 		return virt_autostart(world->machine->host, plan->name, plan->spec->autostart, err);

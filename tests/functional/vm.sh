@@ -252,4 +252,25 @@ within 60 twelve
 within 30 node_is host ready
 expect 0 ctl node reboots host
 says 'vm'
+note 'a VM that no profile wants any more is said as long as it is there, and left to a person'
+awk '/^  vm:/ { exit } { print }' "$WORK/profile.yaml" | grep -v '^  hugepages:' >"$WORK/without.yaml"
+expect 0 ctl apply -f "$WORK/without.yaml"
+expect 0 ctl node assign host vms
+remembered() {
+	awk '/^[a-z]/ { inside = /^kept:/ } inside' "$H/var/lib/gdrfleet-agent/journal.yaml" | grep -q "$VM/definition"
+}
+leftover() {
+	ctl node show host | grep -qE "^ *$VM/definition +.*undefined +$1" &&
+		ctl node show host | grep -qF "${2}virsh undefine --nvram $VM"
+}
+within 20 leftover running "virsh shutdown $VM, and then "
+remembered || broken 'it would not be known after a restart'
+expect 0 sim vm "$H" "$VM" stop
+within 15 leftover shutoff 'yours to end: '
+state_is shutoff || broken 'it was started'
+rm -r "$H/.sim/vms/$VM"
+expect 0 ctl node audit host
+expect 0 ctl node release host
+within 30 node_is host ready
+if remembered; then broken 'it is not forgotten'; fi
 note 'done'
