@@ -26,4 +26,14 @@ if command -v systemd-analyze >/dev/null; then
 else
 	echo 'systemd-analyze is not installed: the units were not looked at'
 fi
+
+# What a layer keeps under /var/lib, its unit lets it write: StateDirectory= or ReadWritePaths=.
+while read -r kind layer; do
+	unit=deploy/systemd/gdr-agent-worker.service
+	[ "$kind" = GUEST ] && unit=deploy/systemd/gdr-guest-worker.service
+	while read -r path; do
+		grep -qE "^(StateDirectory|ReadWritePaths)=.*(${path#/var/lib/}|$path)( |$)" "$unit" ||
+			breach "$unit: layer $layer writes $path, which it may not"
+	done < <(grep -hoE '"/var/lib/[a-z-]+' "agent/layers/$layer"*.c | tr -d '"' | sort -u)
+done < <(sed -nE 's/^(HOST|GUEST)\((.*)\)$/\1 \2/p' common/layers.def)
 exit $rc
