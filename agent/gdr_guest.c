@@ -78,7 +78,8 @@ const struct program gdr_guest = {
 	.name = "gdr-guest",
 	.config = "/etc/gdrfleet/guest.yaml",
 	.examples = "  gdr-guest check --profile /usr/share/gdrfleet/profiles/vela-a100.yaml\n"
-		    "  gdr-guest inventory -o json\n"
+		    "  gdr-guest check --active\n"
+		    "  gdr-guest topology lint /var/run/nvidia-topologyd/virtualTopology.xml\n"
 		    "  eval \"$(gdr-guest env)\"\n",
 	.layers = layers,
 	.n_layers = sizeof(layers) / sizeof(layers[0]),

@@ -45,4 +45,24 @@ shows_all() { # MESSAGE FILE
 shows_all GdrdConfig "$examples/gdrd.yaml"
 shows_all AgentConfig "$examples/agent.yaml"
 expect 0 "$BIN/gdr-agent" --config "$examples/agent.yaml" --root "$(root_of n1)" inventory
+
+note "the agents' completion offers what they can do"
+# shellcheck source=deploy/completion/gdr-agent.bash
+. "$SOURCE/deploy/completion/gdr-agent.bash"
+# offers WORD...: the last one, begun.
+offers() {
+	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+	_gdr_agent
+	OUT="${COMPREPLY[*]}" RC=0
+}
+offers "$BIN/gdr-agent" ''
+says '^worker comm join check apply inventory desired nccl-topology topology vm-xml$'
+offers "$BIN/gdr-guest" e
+says '^env$'
+offers "$BIN/gdr-guest" check --a
+says '^--active$'
+offers "$BIN/gdr-guest" topology ''
+says '^lint$'
+offers "$BIN/gdr-guest" check -o j
+says '^json$'
 note 'done'

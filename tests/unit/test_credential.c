@@ -150,7 +150,7 @@ from_systemd_or_a_file(void **state)
 {
 	auto_free char *text = good();
 	auto_free char *folder = tree_path("/run/credentials/unit");
-	auto_free char *file = tree_path("/root/credential");
+	auto_free char *file = tree_path("/srv/credential");
 
 	(void)state;
 	put("/run/credentials/unit/" NAME, text);
@@ -162,10 +162,10 @@ from_systemd_or_a_file(void **state)
 	reads_it(NULL);
 	drop("/run/credentials/unit/" NAME);
 	refuses(NULL, -EBADMSG, "no guest's credential");
-	put("/root/credential", text);
+	put("/srv/credential", text);
 	reads_it(file);
-	drop("/root/credential");
-	refuses(file, -ENOENT, "/root/credential");
+	drop("/srv/credential");
+	refuses(file, -ENOENT, "/srv/credential");
 }
 
 /* --- what is none --- */
@@ -196,10 +196,10 @@ damaged_strings_are_none(void **state)
 static void
 a_file_is_refused(const char *text, int code)
 {
-	auto_free char *file = tree_path("/root/credential");
+	auto_free char *file = tree_path("/srv/credential");
 
-	put("/root/credential", text);
-	refuses(file, code, "/root/credential");
+	put("/srv/credential", text);
+	refuses(file, code, "/srv/credential");
 }
 
 static void
