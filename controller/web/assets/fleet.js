@@ -19,8 +19,8 @@ function ordered() {
   if (orderOf === model.members) return order;
   const racks = new Map();
   for (const row of model.rows.values()) {
-    const host = row.name.includes('/') ? model.rows.get(row.name.split('/')[0]) : row;
-    const rack = (host ?? row).labels?.rack ?? '';
+    const host = model.rows.get(row.name.split('/')[0]) ?? row;
+    const rack = host.labels?.rack ?? '';
     if (!racks.has(rack)) racks.set(rack, []);
     racks.get(rack).push(row.name);
   }

@@ -5,7 +5,7 @@ import { because } from './cause.js';
 import { eventList } from './events.js';
 import { layers } from './items.js';
 import { nics } from './nics.js';
-import { asks, complaint } from './page.js';
+import { asks, complaint, loading } from './page.js';
 import { pciTree } from './pci.js';
 import { vms } from './vms.js';
 import { badge, clock, command, duration, lasting, nodeLink, prose } from './words.js';
@@ -93,7 +93,7 @@ export function nodePage(root, name, parameters) {
 
   const draw = (answers, failed) => {
     if (!answers) {
-      show(root, complaint(failed) ?? h('p', { class: 'quiet' }, 'Loading …'), failed && h('p', {}, h('a', { href: '#/' }, 'Back to the fleet')));
+      show(root, loading(failed), failed && h('p', {}, h('a', { href: '#/' }, 'Back to the fleet')));
       return;
     }
     const [node, machines, own, hosts] = answers;
@@ -124,7 +124,7 @@ export function nodePage(root, name, parameters) {
   return {
     update(changed) {
       if (changed) item = changed.get('item');
-      ask();
+      ask(changed);
     },
   };
 }

@@ -2,7 +2,7 @@
 
 import { h, show } from './dom.js';
 import { model } from './model.js';
-import { asks, complaint, grid, headline } from './page.js';
+import { asks, complaint, grid, headline, listing, loading } from './page.js';
 import { windowNow, windowTable } from './windows.js';
 import { ago, byNature, clock, command, duration, lasting, nodeLink, plural, prose } from './words.js';
 
@@ -56,14 +56,18 @@ function stateBadge(state) {
   return h('span', { class: `badge r-${state}` }, state);
 }
 
+function aim({ record: { plan, by }, total = 0 }) {
+  return h('p', { class: 'quiet' }, `${plan.profile} to ${plural(total, 'node')} (${plan.selector ?? ''}), started by ${by}`, plan.reason && `: ${plan.reason}`);
+}
+
 function card(view) {
-  const { plan, state, why, created_ms: created, by } = view.record;
+  const { plan, state, why, created_ms: created } = view.record;
   return h('li', { class: `card edge r-${state}`, 'data-key': plan.name },
     h('p', { class: 'card-head' }, h('a', { href: `#/rollouts/${encodeURIComponent(plan.name)}` }, plan.name), stateBadge(state),
       h('span', { class: 'quiet push' }, ago(created))),
-    h('p', { class: 'quiet' }, `${plan.profile} to ${plural(view.total ?? 0, 'node')} (${plan.selector ?? ''}) by ${by}`, plan.reason && `: ${plan.reason}`),
+    aim(view),
     bar(sum(view.waves), view.total || 1),
-    (view.blocks || why) && h('p', {}, h('strong', {}, view.blocks ? 'Blocked by: ' : ''), prose((view.blocks ?? why).split('\n')[0])));
+    (view.blocks || why) && h('p', {}, h('strong', {}, view.blocks ? 'Waits for: ' : ''), prose((view.blocks ?? why).split('\n')[0])));
 }
 
 export function rolloutsPage(root) {
@@ -123,10 +127,10 @@ function nodeRows(nodes) {
   const order = { bad: 0, moving: 1, queued: 2, out: 3, done: 4 };
   return [...nodes].sort((a, b) => order[kindOf(a.state)] - order[kindOf(b.state)]).slice(0, 300).map((node) => h('tr', { 'data-key': node.name },
     h('th', { scope: 'row', class: 'item' }, nodeLink(node.name)),
-    h('td', { 'data-label': 'state' }, h('span', { class: `count p-${kindOf(node.state)}` }, node.state)),
-    h('td', { 'data-label': 'wave' }, node.wave === undefined ? '–' : node.wave + 1),
-    h('td', { 'data-label': 'reboots' }, node.reboots ?? 0),
-    h('td', { 'data-label': 'why' }, node.why ?? '')));
+    h('td', {}, h('span', { class: `count p-${kindOf(node.state)}` }, node.state)),
+    h('td', {}, node.wave === undefined ? '–' : node.wave + 1),
+    h('td', {}, node.reboots ?? 0),
+    h('td', {}, node.why ?? '')));
 }
 
 function labelsOf(record) {
@@ -140,7 +144,7 @@ export function rolloutPage(root, name, parameters) {
 
   const draw = (answers, failed) => {
     if (!answers) {
-      show(root, complaint(failed) ?? h('p', { class: 'quiet' }, 'Loading …'));
+      show(root, loading(failed));
       return;
     }
     const [view, { windows = [] }] = answers;
@@ -152,8 +156,8 @@ export function rolloutPage(root, name, parameters) {
     show(root, complaint(failed),
       h('section', { class: `node-head edge r-${record.state}` },
         h('div', { class: 'title' }, h('h1', {}, record.plan.name), stateBadge(record.state), lasting(record.since_ms)),
-        h('p', { class: 'quiet' }, `${record.plan.profile} to ${plural(view.total ?? 0, 'node')} (${record.plan.selector ?? ''}), started by ${record.by}`, record.plan.reason && `: ${record.plan.reason}`),
-        hours && h('p', {}, 'Only in window ', h('strong', {}, hours.window.name), ': ', windowNow(hours)),
+        aim(view),
+        hours && h('div', { class: 'hours' }, h('span', {}, 'Only in window ', h('strong', {}, hours.window.name), ':'), windowNow(hours)),
         bar(sum(view.waves), view.total || 1),
         record.why && h('p', { class: 'why' }, prose(record.why)),
         view.blocks && h('div', { class: 'remedy' }, h('strong', {}, 'Waits for: '), view.blocks.trim().split('\n').map((blocker) => h('p', {}, prose(blocker)))),
@@ -162,9 +166,7 @@ export function rolloutPage(root, name, parameters) {
         labels.length > 0 && h('label', { class: 'quiet push' }, 'by label ', h('select', { value: label, onchange: (event) => { label = event.target.value; draw(answers); } },
           labels.map((value) => h('option', { value, selected: value === label }, value))))), waveTable(view, label)),
       h('section', { class: 'card' }, h('h2', {}, 'Gates'), gates(record)),
-      record.nodes?.length > 0 && h('section', { class: 'card' }, h('h2', {}, 'Nodes'), h('table', { class: 'items' },
-        h('thead', {}, h('tr', {}, ['node', 'state', 'wave', 'reboots', 'why'].map((title) => h('th', { scope: 'col' }, title)))),
-        h('tbody', {}, nodeRows(record.nodes)))));
+      record.nodes?.length > 0 && h('section', { class: 'card' }, h('h2', {}, 'Nodes'), listing(['node', 'state', 'wave', 'reboots', 'why'], nodeRows(record.nodes))));
   };
   const ask = asks(() => [`rollouts/${encodeURIComponent(name)}`, 'windows'], draw);
   draw();

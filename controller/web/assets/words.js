@@ -52,31 +52,45 @@ export function cell(layer) {
 
 export function duration(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
+  const part = (size, unit, of = s) => (of >= size ? ` ${Math.floor(of / size)} ${unit}` : '');
   if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+  if (s < 3600) return part(60, 'min').trim();
+  if (s < 86400) return `${part(3600, 'h')}${part(60, 'min', s % 3600)}`.trim();
+  return `${part(86400, 'd')}${part(3600, 'h', s % 86400)}`.trim();
+}
+
+function time(ms, text, props = {}) {
+  const date = new Date(ms);
+  return h('time', { ...props, datetime: date.toISOString(), title: date.toLocaleString() }, text);
 }
 
 export function ago(ms) {
-  if (!ms) return h('span', { class: 'quiet' }, 'never');
-  const date = new Date(ms);
-  return h('time', { datetime: date.toISOString(), title: date.toLocaleString() }, `${duration(Date.now() - ms)} ago`);
+  return ms ? time(ms, `${duration(Date.now() - ms)} ago`) : h('span', { class: 'quiet' }, 'never');
 }
 
+// Of a state that began then.
 export function lasting(ms) {
-  const date = new Date(ms);
-  return h('time', { class: 'quiet', datetime: date.toISOString(), title: `since ${date.toLocaleString()}` }, `for ${duration(Date.now() - ms)}`);
+  return time(ms, `for ${duration(Date.now() - ms)}`, { class: 'quiet' });
 }
+
+const MINUTE = { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
 
 export function clock(ms) {
-  const date = new Date(ms);
-  return h('time', { datetime: date.toISOString(), title: date.toLocaleString() },
-    date.toLocaleString(undefined, { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }));
+  return time(ms, new Date(ms).toLocaleString(undefined, { ...MINUTE, second: '2-digit' }));
+}
+
+// Of what is planned: a day of the week, and no seconds.
+export function moment(ms) {
+  return time(ms, new Date(ms).toLocaleString(undefined, { ...MINUTE, weekday: 'short' }));
 }
 
 export function nodePath(name) {
   return `#/nodes/${encodeURIComponent(name)}`;
+}
+
+// 'item' is "LAYER/KEY".
+export function itemPath(node, item) {
+  return `${nodePath(node)}?item=${encodeURIComponent(item)}`;
 }
 
 export function nodeLink(name, text = name) {
