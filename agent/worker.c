@@ -206,8 +206,9 @@ wait_for_news(struct worker *worker)
 	const int interval = worker->soon && usual > SOON_MS ? SOON_MS : usual;
 	(void)poll(fds, 4, interval);
 	if (fds[2].revents && !vms_told(worker)) {
+		/* A daemon that is being upgraded is back soon; what it tells until then is told to nobody. */
 		fds[2].fd = -1;
-		(void)poll(fds, 4, interval);
+		(void)poll(fds, 4, usual > SOON_MS ? SOON_MS : usual);
 	}
 	if (fds[2].revents || fds[3].revents)
 		(void)poll(fds, 1, SETTLE_MS);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # vm.sh - the real libvirt and QEMU, in a daemon of its own: it takes every golden definition and what it makes of
 # it is no difference; gdr-agent defines through it and sees what somebody edits; a small VM starts under emulation with
-# every device at the predicted address and on the planned NUMA node.
+# every device at the predicted address and on the planned NUMA node; what libvirt tells of VMs makes the agent look.
 . "$(dirname "$0")/../functional/lib.sh"
 
 skip() {
@@ -39,6 +39,17 @@ TEXT
 : >"$L/etc/libvirt.conf"
 mkdir -p /run/libvirt /var/cache/libvirt /var/lib/libvirt /var/log/libvirt /etc/libvirt
 unshare -m --propagation private true 2>/dev/null || skip 'no mount namespaces here'
+
+# A QEMU is in a session of its own, and would outlive a test that breaks.
+leave() {
+	local code=$? file
+	for file in "$L"/run/qemu/*.pid; do
+		[ -e "$file" ] && kill "$(<"$file")" 2>/dev/null
+	done
+	(exit $code)
+	finish
+}
+trap leave EXIT
 
 virsh() {
 	command virsh -q -c "$URI" "$@"
@@ -182,5 +193,58 @@ for machine in q35 i440fx; do
 	[ "$(virsh domstate host-small)" = running ] || broken 'it was stopped'
 	expect 0 virsh destroy host-small
 done
+stop kernel
+expect 0 virsh undefine host-small
+
+# --- events ----------------------------------------------------------------------------------------------------
+note 'a VM that starts or ends, be it somebody else'"'"'s: registers are set again at once, not at the next look'
+PORT_ABOVE=0000:3c:00.0
+cat >"$WORK/events.yaml" <<'TEXT'
+kind: Profile
+name: events
+spec:
+  pci: [{match: gdr-path-ports, acs: [sv, rr, cr, uf, dt]}]
+  vm: [{name: "{node}-idle", vcpus: 1, memory: 512M, cpu: {mode: maximum}, overlay: <domain type='qemu'/>}]
+TEXT
+cat >"$WORK/tenant.xml" <<'TEXT'
+<domain type='qemu'><name>tenant</name><memory unit='MiB'>32</memory><vcpu>1</vcpu><os><type>hvm</type></os></domain>
+TEXT
+E=$(root_of n1)
+mkdir -p "$WORK/hosts"
+expect 0 "$BIN/gdr-simhost" create "$E" --name n1 --gpus 2 --nics 2 --check-interval 10m
+sed -i -E "s|^(  libvirt.so.0:).*|\\1 $library|; s|^libvirt_uri:.*|libvirt_uri: \"$URI\"|" "$E/etc/gdrfleet/agent.yaml"
+gdrd_up
+expect 0 ctl apply -f "$WORK/events.yaml"
+expect 0 ctl token create --node n1
+(umask 077 && printf '%s\n' "$OUT" >"$WORK/token")
+expect 0 "$BIN/gdr-agent" --config "$E/etc/gdrfleet/agent.yaml" join "$WORK/token"
+expect 0 ctl node assign n1 events
+host_up n1
+within 30 node_is n1 ready
+acs_is() {
+	[ "$("$BIN/gdr-simhost" peek "$E" $PORT_ABOVE ECAP_ACS+6)" = "$1" ]
+}
+acs_lost() {
+	"$BIN/gdr-simhost" break "$E" acs-cleared && acs_is 001d
+}
+acs_is 005d || broken 'the registers are not as wanted'
+expect 0 acs_lost
+throughout 2 acs_is 001d
+expect 0 virsh create "$WORK/tenant.xml"
+within 10 acs_is 005d
+expect 0 acs_lost
+expect 0 virsh destroy tenant
+within 10 acs_is 005d
+
+note 'and so after libvirt was away'
+expect 0 acs_lost
+stop libvirtd
+libvirtd_up
+within 20 acs_is 005d # It listens again from here on, or a moment later.
+sleep "$((2 * PATIENCE))"
+expect 0 acs_lost
+expect 0 virsh create "$WORK/tenant.xml"
+within 10 acs_is 005d
+expect 0 virsh destroy tenant
 stop libvirtd
 note 'done'
