@@ -42,6 +42,13 @@ for host in sim1 sim2; do
 	says "$host-gpu0 .*running"
 done
 
+note 'what the recipe says of the guest is an item each, and right'
+expect 0 "$BIN/gdr-guest" --config "$(root_of sim1)/.sim/guests/sim1-gpu0/etc/gdrfleet/guest.yaml" check -o json
+printf '%s\n' "$OUT" >"$WORK/guest.json"
+expect 0 python3 "$SOURCE/tests/functional/recipe.py" "$WORK/guest.json" "$SOURCE/tests/golden/guest/recipe.txt" \
+	"$SOURCE/../shared/samples/vela/settings.md"
+note "$OUT"
+
 note 'a second start changes nothing'
 before=$(cat "$Q"/run/*.pid)
 expect 0 quickstart start --hosts 2
