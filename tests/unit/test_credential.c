@@ -173,16 +173,12 @@ from_systemd_or_a_file(void **state)
 static void
 damaged_strings_are_none(void **state)
 {
-	static const char *const damaged[] = {
-		"io.systemd.credential.binary:" NAME "=%%%",
-		"io.systemd.credential.binary:" NAME "=bm9uc2Vuc2",
-		"io.systemd.credential.binary:" NAME,
-		"",
-	};
+	static const char *const damaged[] = { "=%%%", "=bm9uc2Vuc2", "", "2=bm9uc2Vuc2U=" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
-		put_oem(ENTRY, damaged[i], NULL);
+		auto_free char *oem = xasprintf(SMBIOS_CREDENTIAL NAME "%s", damaged[i]);
+		put_oem(ENTRY, oem, NULL);
 		refuses(NULL, -ENOENT, "holds no credential");
 	}
 	put_bytes(ENTRY, (const char[]){ 11, 5 }, 2);
