@@ -85,7 +85,7 @@ static void
 note(enum mlx_said said, const char *what, const char *reason)
 {
 	notes.v = xrealloc(notes.v, notes.n + 1, sizeof(*notes.v));
-	notes.v[notes.n++] = (struct nic_note){ xstrdup(CARD), said, xstrdup(what), xstrdup(reason) };
+	notes.v[notes.n++] = (struct nic_note){ CARD, said, what, reason };
 }
 
 static void
