@@ -125,6 +125,13 @@ value_now(const struct rollout_seen *seen, const Gdr__RolloutValue *before, doub
 
 /* --- verdicts ----------------------------------------------------------------------------------------------------- */
 
+/* Whose it is, of its host's: a guest, or the host itself, which is not named again. */
+static const char *
+part_of(const Gdr__RolloutNode *node, const Gdr__RolloutValue *value)
+{
+	return strcmp(value->node, node->name) == 0 ? "" : value->node;
+}
+
 /* In percent of what it was. */
 static double
 change_of(double before, double now)
@@ -154,8 +161,9 @@ rollout_worse(const struct step *step, size_t i)
 		double now;
 
 		if (value_now(step->seen[i], before, &now) && is_too_much(before->may, change_of(before->value, now)))
-			return xasprintf("%s %s was %g and is %g: %+.1f%%, %s allowed", before->node, before->item,
-					 before->value, now, change_of(before->value, now), before->may);
+			return xasprintf("%s%s%s was %g and is %g: %+.1f%%, %s allowed", part_of(node, before),
+					 *part_of(node, before) ? " " : "", before->item, before->value, now,
+					 change_of(before->value, now), before->may);
 	}
 	return NULL;
 }

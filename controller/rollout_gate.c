@@ -11,6 +11,7 @@
 #include "controller/rollout_impl.h"
 
 #define UNKNOWN_LIMIT 5 /* Times in a row that a check may not tell. */
+#define NAMED_MAX     3 /* Failed nodes that are named with their reasons. */
 
 #define S(name) GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_##name
 
@@ -241,6 +242,32 @@ wave_is_late(struct step *step)
 	return true;
 }
 
+/* "2 nodes failed in all, 1 allowed: n3 (readiness/busbw was 180 and is 150: ...), n7 (not back in time)" */
+static char *
+say_failed(const struct step *step, uint32_t failed)
+{
+	const Gdr__RolloutRecord *record = step->record;
+	auto_free char *name = wave_name(record);
+	const char *before = ": ";
+	uint32_t named = 0;
+	struct buf out = { 0 };
+
+	buf_printf(&out, "%u node%s failed in %s, %u allowed", failed, failed == 1 ? "" : "s",
+		   is_canary(step) ? name : "all", allowed(step));
+	for (size_t i = 0; i < record->n_nodes && named < NAMED_MAX; i++) {
+		const Gdr__RolloutNode *node = record->nodes[i];
+
+		if (!rollout_is_charged(node))
+			continue;
+		buf_printf(&out, "%s%s (%s)", before, node->name, node->why ? node->why : "no reason");
+		before = ", ";
+		named++;
+	}
+	if (failed > named)
+		buf_printf(&out, " and %u more", failed - named);
+	return buf_steal(&out);
+}
+
 bool
 rollout_stop_if_failed(struct step *step)
 {
@@ -248,10 +275,7 @@ rollout_stop_if_failed(struct step *step)
 	uint32_t failed = charged(record);
 
 	if (failed > allowed(step)) {
-		auto_free char *name = wave_name(record);
-
-		stop(step, xasprintf("%u node%s failed in %s, %u allowed", failed, failed == 1 ? "" : "s",
-				     is_canary(step) ? name : "all", allowed(step)));
+		stop(step, say_failed(step, failed));
 		return true;
 	}
 	if (rollout_clock_runs(step) && step->now_ms >= record->deadline_ms) {

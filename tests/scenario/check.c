@@ -211,6 +211,45 @@ check_rest(const struct check *check, struct sim *sim)
 	}
 }
 
+/* --- comparisons -------------------------------------------------------------------------------------------------- */
+
+static bool
+measures(const struct node *node)
+{
+	return node && node->report && node->report->n_layers > 0;
+}
+
+/* By what the host itself knows: whatever was lost on the way. */
+static void
+check_compared(struct sim *sim, const Gdr__RolloutRecord *is, const Gdr__RolloutNode *node)
+{
+	const struct host *host = sim_host(sim, node->name);
+	double slowest;
+	double fastest;
+
+	for (size_t i = 0; i < node->n_before; i++) {
+		sim_speed(sim, host, &slowest, &fastest);
+		if (host->measured_ms == node->before[i]->measured_ms)
+			sim_broken(sim, "13: wave %u passed, and %s has not measured itself since", is->wave,
+				   node->name);
+		if (fastest < node->before[i]->value * 0.95)
+			sim_broken(sim, "13: wave %u passed, and %s is slower: %g, and it was %g", is->wave, node->name,
+				   host->speed, node->before[i]->value);
+	}
+}
+
+static void
+check_gate(struct sim *sim, const Gdr__RolloutRecord *was, const Gdr__RolloutRecord *is)
+{
+	const Gdr__RolloutGate *last = is->n_gates ? is->gates[is->n_gates - 1] : NULL;
+
+	if (is->n_gates == was->n_gates || last->result != GDR__ROLLOUT_GATE_RESULT__GATE_PASS)
+		return;
+	for (size_t i = 0; i < is->n_nodes; i++)
+		if (is->nodes[i]->has_wave && is->nodes[i]->wave == last->wave && is->nodes[i]->state == NS(DONE))
+			check_compared(sim, is, is->nodes[i]);
+}
+
 /* --- one rollout ---------------------------------------------------------------------------------------------------- */
 
 static void
@@ -244,6 +283,9 @@ check_node(const struct check *check, struct sim *sim, const Gdr__RolloutRecord 
 	if (new->state != old->state && (new->state == NS(CLAIMED) || new->state == NS(ASSIGNED)))
 		check_start_of(check, sim, was, is, i, node && node->state == GDR__NODE_STATE__NODE_READY);
 	check_take(sim, is->plan, old, new);
+	if (new->state == NS(ASSIGNED) && old->state == NS(CLAIMED) && is->plan->n_compare && measures(node) &&
+	    new->n_before == 0)
+		sim_broken(sim, "13: %s was assigned, and what it had measured is forgotten", new->name);
 	if (new->state == NS(ASSIGNED) && old->state == NS(QUEUED))
 		sim_broken(sim, "2: %s was assigned and its claim not committed", new->name);
 	if (new->state == NS(REVERTING) && old->state != NS(REVERTING) &&
@@ -286,6 +328,7 @@ check_rollout(const struct check *check, struct sim *sim, const Gdr__RolloutReco
 		sim_broken(sim, "7: a rollout that was %s has changed", state_name(was));
 	if (is->n_nodes != was->n_nodes)
 		sim_broken(sim, "its nodes are not frozen");
+	check_gate(sim, was, is);
 	if ((is->state == GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED ||
 	     is->state == GDR__ROLLOUT_STATE__ROLLOUT_SUCCEEDED_WITH_EXEMPT) &&
 	    was->state != is->state) {
@@ -329,8 +372,46 @@ check_owner(const struct check *check, struct sim *sim, const struct host *host)
 	(void)snprintf(check->had[host - sim->hosts], 80, "%s", now);
 }
 
+static const char *
+rack_of(const struct node *node)
+{
+	const char *rack = PB_MAP_GET(node->document->labels, node->document->n_labels, "rack");
+
+	return rack ? rack : "";
+}
+
+static bool
+is_rebooting(const struct sim *sim, const struct node *node)
+{
+	return node->grant_boot && sim->now <= node->granted_ms + sim->reboot.deadline;
+}
+
+/* 'node' got a grant, and 'record' moved nodes before that and does still: how many are rebooting or moved with it. */
 static void
-check_grants(struct sim *sim)
+check_grant(const struct check *check, struct sim *sim, const Gdr__RolloutRecord *record, const struct node *node)
+{
+	uint32_t in_rack = 0;
+	uint32_t all = 0;
+	bool own = check->moving[sim_host(sim, node->name) - sim->hosts];
+
+	for (struct node *other = fleet_first(sim->fleet); other; other = fleet_next(sim->fleet)) {
+		size_t host = (size_t)(sim_host(sim, other->name) - sim->hosts);
+		bool moves = !own && check->moving[host] && is_moving(check, host);
+
+		if (!is_rebooting(sim, other) && !moves)
+			continue;
+		all++;
+		in_rack += strcmp(rack_of(other), rack_of(node)) == 0;
+	}
+	if (all > record->max_unavailable)
+		sim_broken(sim, "5: %s got a grant, and with it %u nodes are rebooting or moved", node->name, all);
+	if (record->plan->n_per_label && in_rack > strtoul(record->plan->per_label[0]->value, NULL, 10))
+		sim_broken(sim, "5: %s got a grant, and with it %u of its rack are rebooting or moved", node->name,
+			   in_rack);
+}
+
+static void
+check_grants(const struct check *check, struct sim *sim)
 {
 	uint32_t open = 0;
 
@@ -338,12 +419,19 @@ check_grants(struct sim *sim)
 		open += node->grant_boot != NULL;
 	if (open > sim->reboot.max)
 		sim_broken(sim, "5: %u grants are open, %u may be", open, sim->reboot.max);
+	for (size_t i = 0; i < sim->n; i++) {
+		const struct node *node = fleet_node(sim->fleet, sim->hosts[i].name);
+
+		for (size_t j = 0; j < check->n && node && node->grant_boot && node->granted_ms == sim->now; j++)
+			if (check->moved[j] && rollout_is_active(check->before[j]) && moves_any(check->before[j]))
+				check_grant(check, sim, check->before[j], node);
+	}
 }
 
 void
 check_begin(struct check *check, struct sim *sim)
 {
-	*check = (struct check){ .had = xcalloc(sim->n + 1, 80) };
+	*check = (struct check){ .had = xcalloc(sim->n + 1, 80), .moving = xcalloc(sim->n + 1, sizeof(bool)) };
 	for (size_t i = 0; i < sim->n; i++) {
 		const struct node *node = fleet_node(sim->fleet, sim->hosts[i].name);
 
@@ -382,9 +470,11 @@ check_turn(struct check *check, struct sim *sim, char *const *rollouts, size_t n
 	}
 	for (size_t i = 0; i < sim->n; i++)
 		check_owner(check, sim, &sim->hosts[i]);
+	check_grants(check, sim);
 	for (size_t i = 0; i < n; i++)
 		check->moved[i] = moves_any(check->before[i]);
-	check_grants(sim);
+	for (size_t i = 0; i < sim->n; i++)
+		check->moving[i] = is_moving(check, i);
 	check_reboots(check, sim);
 	check->moved_by_hand = false;
 }
@@ -397,4 +487,5 @@ check_end(struct check *check)
 		free(check->place[i]);
 	}
 	free(check->had);
+	free(check->moving);
 }

@@ -9,7 +9,8 @@
 struct check {
 	Gdr__RolloutRecord *before[ROLLOUTS_MAX]; /* As they were after the last turn; NULL: none. */
 	size_t n;
-	bool moved[ROLLOUTS_MAX];    /* Some node, as of the last turn. */
+	bool moved[ROLLOUTS_MAX];    /* Some node, as of the last turn; */
+	bool *moving;                /* each host, too, by any. */
 	size_t *place[ROLLOUTS_MAX]; /* Of each host in it, from 1; 0: it is not. */
 	char (*had)[80];             /* What each host was assigned. */
 	bool moved_by_hand;          /* An operator assigned something in this turn. */

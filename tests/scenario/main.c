@@ -21,7 +21,11 @@
 #include "tests/scenario/schedule.h"
 
 #define JOBS_MAX 64
-#define SWEPT    4 /* Seeds of which every moment is tried. */
+
+/* Seeds of which every moment is tried: all is well; a check that says no, after a drain; measurements that stay as they
+ * were; a check that says yes; a canary that has become slower, and a wave after it. */
+static const uint64_t swept[] = { 12, 24, 66, 84, 108, 198 };
+#define SWEPT (sizeof(swept) / sizeof(swept[0]))
 
 struct work {
 	uint64_t first;
@@ -66,7 +70,7 @@ do_piece(const struct work *work, const struct stage *stage, uint64_t piece)
 	else if (piece == 1)
 		case_hundred(stage);
 	else if (piece < 2 + SWEPT)
-		case_every_moment(stage, 3 * (piece - 1));
+		case_every_moment(stage, swept[piece - 2]);
 	else
 		play_seed(stage, work->first + piece - 2 - SWEPT, (struct fate){ 0 });
 }

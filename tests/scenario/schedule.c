@@ -80,13 +80,13 @@ join(struct sim *sim, size_t i)
 static void
 choose_natures(struct sim *sim, bool steady)
 {
-	static const enum nature bad[] = { NATURE_STUCK, NATURE_SOUR, NATURE_SLOW, NATURE_DEADLY };
+	static const enum nature bad[] = { NATURE_STUCK, NATURE_WORSE, NATURE_SOUR, NATURE_SLOW, NATURE_DEADLY };
 
 	sim->natures[1] = sim_chance(sim, 1, 2) ? NATURE_LIVE : NATURE_REBOOT;
 	for (unsigned i = 2; i <= REVISIONS; i++) {
 		sim->natures[i] = sim_chance(sim, 1, 2) ? NATURE_REBOOT : NATURE_LIVE;
 		if (sim_chance(sim, 1, 2))
-			sim->natures[i] = steady ? NATURE_STUCK : bad[sim_random(sim, 4)];
+			sim->natures[i] = bad[sim_random(sim, steady ? 2 : 5)];
 	}
 	sim->spread = steady || sim_chance(sim, 1, 3) ? 100 : (unsigned)sim_random(sim, 60);
 }
@@ -156,10 +156,11 @@ start(struct schedule *schedule)
 	auto_pb Gdr__Response *answer = NULL;
 	bool drains = sim_chance(sim, 1, 2);
 	bool checks_it = sim_chance(sim, 1, 3);
+	bool compares = sim_chance(sim, 1, 3);
 	auto_free char *yaml = xasprintf(
 		"{rollout_start: {plan: {name: x%zu, profile: p@%llu, selector: '%s', canary: %llu, %s soak: %llus, "
 		"max_unavailable: '%llu%s', %s failure_budget: %llu, node_deadline: %llus, wave_deadline: %llum, "
-		"deadline: 30m, unreachable: %s, on_failure: %s, promotion: %s%s%s%s%s%s%s}}}",
+		"deadline: 30m, unreachable: %s, on_failure: %s, promotion: %s%s%s%s%s%s%s%s}}}",
 		schedule->n, 2 + (unsigned long long)sim_random(sim, REVISIONS - 1),
 		schedule->steady ? "all" : pick(sim, selectors, 6),
 		(unsigned long long)(schedule->steady ? 1 : sim_random(sim, 4)), pick(sim, waves, 4),
@@ -171,7 +172,7 @@ start(struct schedule *schedule)
 		schedule->steady ? "rollback" : pick(sim, failure, 4), pick(sim, promotion, 3),
 		drains ? ", drain: d, notify: [n]" : "", checks_it ? ", checks: [{program: c, args: [" : "",
 		checks_it ? pick(sim, checks, schedule->steady ? 3 : 5) : "", checks_it ? "]}]" : "",
-		schedule->window ? ", window: w" : "",
+		compares ? ", compare: {'readiness/*': '-5%'}" : "", schedule->window ? ", window: w" : "",
 		!schedule->steady && sim_chance(sim, 1, 3) ? ", supersede: true" : "");
 
 	if (sim_ask(sim, yaml, &answer) < 0 || answer->n_changes == 0)
@@ -234,7 +235,7 @@ meddle(struct schedule *schedule)
 	struct sim *sim = &schedule->sim;
 	struct host *host = &sim->hosts[sim_random(sim, sim->n)];
 
-	switch (sim_random(sim, 9)) {
+	switch (sim_random(sim, 10)) {
 	case 0:
 	case 1: decide(schedule); break;
 	case 2: assign_by_hand(schedule); break;
@@ -261,6 +262,7 @@ meddle(struct schedule *schedule)
 		if (sim_chance(sim, 1, 4))
 			sim->full_until_ms = sim->t + 5000 + sim_random(sim, 60000);
 		break;
+	case 8: ask_quietly(schedule, xasprintf("{node_reboot: {of: {names: [%s]}}}", host->name)); break;
 	default: sim_die(sim, host, sim_chance(sim, 1, 3) ? UINT64_MAX : 20000 + sim_random(sim, 60000));
 	}
 }

@@ -125,6 +125,47 @@ boot_of(const struct host *host, char out[48])
 	(void)snprintf(out, 48, "%s-%u", host->name, host->boot);
 }
 
+/* Each is of another speed. */
+void
+sim_speed(const struct sim *sim, const struct host *host, double *slowest, double *fastest)
+{
+	double speed = (double)(100 + (host - sim->hosts) % 60) * (host->nature == NATURE_WORSE ? 0.8 : 1);
+
+	*slowest = speed * 0.99;
+	*fastest = speed * 1.01;
+}
+
+static void
+measure(struct sim *sim, struct host *host)
+{
+	double slowest;
+	double fastest;
+
+	sim_speed(sim, host, &slowest, &fastest);
+	host->speed = slowest + (fastest - slowest) * (double)sim_random(sim, 1000) / 1000;
+	host->measured_ms = sim->t;
+	host->measure_ms = 0;
+}
+
+static void
+add_speed(const struct host *host, Gdr__Report *report)
+{
+	Gdr__LayerReport *layer = xcalloc(1, sizeof(*layer));
+	Gdr__Item *item = xcalloc(1, sizeof(*item));
+
+	gdr__layer_report__init(layer);
+	gdr__item__init(item);
+	layer->name = xstrdup("readiness");
+	layer->items = xcalloc(1, sizeof(*layer->items));
+	layer->items[layer->n_items++] = item;
+	item->key = xstrdup("speed");
+	item->have = xasprintf("pass: %.3f GB/s", host->speed);
+	item->has_measured_ms = true;
+	item->measured_ms = host->measured_ms;
+	report->layers = xcalloc(1, sizeof(*report->layers));
+	report->layers[report->n_layers++] = layer;
+}
+
 static void
 send_report(struct sim *sim, struct host *host)
 {
@@ -143,6 +184,8 @@ send_report(struct sim *sim, struct host *host)
 	report->mode = (Gdr__Mode)host->mode;
 	report->has_reboot_budget = true;
 	report->reboot_budget = 3;
+	if (host->speed > 0)
+		add_speed(host, report);
 	uint64_t at = sim->t + sim_random(sim, 3000);
 	if (host->n_sent && at < host->sent[host->n_sent - 1].at_ms)
 		at = host->sent[host->n_sent - 1].at_ms;
@@ -153,9 +196,16 @@ send_report(struct sim *sim, struct host *host)
 static void
 becomes(struct sim *sim, struct host *host, Gdr__Outcome outcome)
 {
+	char boot[48];
+
+	boot_of(host, boot);
+	if (outcome == GDR__OUTCOME__OUTCOME_SETTLED && strcmp(host->leave, boot) == 0)
+		outcome = GDR__OUTCOME__OUTCOME_WANTS_REBOOT;
 	host->outcome = outcome;
-	if (outcome == GDR__OUTCOME__OUTCOME_SETTLED)
+	if (outcome == GDR__OUTCOME__OUTCOME_SETTLED) {
 		host->settled_generation = host->generation;
+		host->measure_ms = sim->t + 1 + sim_random(sim, 8000);
+	}
 	send_report(sim, host);
 }
 
@@ -173,7 +223,7 @@ begin(struct sim *sim, struct host *host)
 		nature = NATURE_LIVE;
 	host->nature = host->bad ? NATURE_STUCK : host->hangs ? NATURE_DEADLY : nature;
 	host->booted = false;
-	host->sour_ms = 0;
+	host->sour_ms = host->measure_ms = 0;
 	host->outcome = GDR__OUTCOME__OUTCOME_WORKING;
 	host->ready_ms = sim->t + 500 + sim_random(sim, 6000);
 	send_report(sim, host);
@@ -221,7 +271,7 @@ come_back(struct sim *sim, struct host *host)
 	host->rebooting_until_ms = 0;
 	host->cut_ms = 0;
 	host->hello_ms = sim->t + 1 + sim_random(sim, 2000);
-	host->sour_ms = 0;
+	host->sour_ms = host->measure_ms = 0;
 	host->outcome = GDR__OUTCOME__OUTCOME_WORKING;
 	host->ready_ms = sim->t + 500 + sim_random(sim, 4000);
 }
@@ -312,6 +362,10 @@ host_turn(struct sim *sim, struct host *host)
 		host->sour_ms = 0;
 		becomes(sim, host, GDR__OUTCOME__OUTCOME_STUCK);
 	}
+	if (host->measure_ms && sim->t >= host->measure_ms) {
+		measure(sim, host);
+		send_report(sim, host);
+	}
 	if (host->hello_ms)
 		return;
 	deliver(sim, host, node);
@@ -341,9 +395,12 @@ push(struct sim *sim, const struct node *node)
 	(void)snprintf(host->profile, sizeof(host->profile), "%s", desired->profile ? desired->profile : "");
 	(void)snprintf(host->grant, sizeof(host->grant), "%s",
 		       desired->may_reboot_from ? desired->may_reboot_from : "");
+	(void)snprintf(host->leave, sizeof(host->leave), "%s", desired->leave_boot ? desired->leave_boot : "");
 	pb_free(&desired->base);
 	if (fresh)
 		begin(sim, host);
+	else if (host->outcome == GDR__OUTCOME__OUTCOME_SETTLED && strcmp(host->leave, boot) == 0)
+		becomes(sim, host, GDR__OUTCOME__OUTCOME_WANTS_REBOOT);
 	if (strcmp(host->grant, boot) == 0 && host->outcome == GDR__OUTCOME__OUTCOME_WANTS_REBOOT)
 		reboot(sim, host);
 }
@@ -420,6 +477,7 @@ dispatch(struct sim *sim, const struct ask *ask, const Gdr__Request *r)
 	case GDR__REQUEST__BODY_NODE_REMOVE: return fleet_remove(sim->fleet, ask, r->node_remove->of, err);
 	case GDR__REQUEST__BODY_NODE_MODE: return fleet_mode(sim->fleet, ask, r->node_mode, err);
 	case GDR__REQUEST__BODY_NODE_ASSIGN: return fleet_assign(sim->fleet, ask, r->node_assign, err);
+	case GDR__REQUEST__BODY_NODE_REBOOT: return fleet_reboot(sim->fleet, ask, r->node_reboot, err);
 	case GDR__REQUEST__BODY_ROLLOUT_PLAN: return fleet_rollout_plan(sim->fleet, ask, r->rollout_plan->plan, err);
 	case GDR__REQUEST__BODY_ROLLOUT_START: return fleet_rollout_start(sim->fleet, ask, r->rollout_start->plan, err);
 	case GDR__REQUEST__BODY_ROLLOUTS: return fleet_query_rollouts(sim->fleet, ask, r->rollouts, err);

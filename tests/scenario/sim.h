@@ -37,6 +37,7 @@ enum nature {
 	NATURE_SOUR,   /* Right, and stuck some time later. */
 	NATURE_SLOW,   /* Never done. */
 	NATURE_DEADLY, /* Its reboot never ends. */
+	NATURE_WORSE,  /* Right after a moment, and slower than before. */
 };
 
 /* Who has taken the work off a host. */
@@ -72,6 +73,7 @@ struct host {
 	char profile[64];
 	int mode;
 	char grant[48];
+	char leave[48]; /* An operator wants this boot ended. */
 	/* What it is. */
 	enum nature nature;
 	Gdr__Outcome outcome;
@@ -81,6 +83,9 @@ struct host {
 	bool bad;                    /* Whatever is wanted of it. */
 	bool hangs;                  /* In its next reboot. */
 	uint64_t settled_generation; /* The last that it was truly right at. */
+	double speed;                /* As it last measured itself; 0: it has not. */
+	uint64_t measured_ms;        /* And when; */
+	uint64_t measure_ms;         /* when it does so next; 0: not. */
 	enum cordon cordon;
 	uint64_t empty_ms; /* When the last of its work is done, if it is cordoned. */
 	/* On the way to gdrd, oldest first. */
@@ -136,6 +141,8 @@ int sim_ask(struct sim *sim, const char *yaml, Gdr__Response **out);
 void sim_do(struct sim *sim, const char *yaml);
 void sim_die(struct sim *sim, struct host *host, uint64_t for_ms);
 struct host *sim_host(struct sim *sim, const char *name);
+/* The slowest and the fastest that 'host' can measure as it is. */
+void sim_speed(const struct sim *sim, const struct host *host, double *slowest, double *fastest);
 
 /* Ends the program: says what is broken and how to play it again. */
 void sim_broken(const struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));

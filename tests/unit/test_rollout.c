@@ -428,6 +428,9 @@ worse_than_before_is_a_failure(void **state)
 	assert_int_equal(f.record->nodes[0]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_FAILED);
 	assert_string_equal(f.record->nodes[0]->why, "n0/vm readiness/busbw was 180.5 and is 120: -33.5%, -5% allowed");
 	assert_int_equal(f.record->state, GDR__ROLLOUT_STATE__ROLLOUT_PAUSED);
+	assert_string_equal(f.record->gates[0]->evidence,
+			    "1 node failed in the canary, 0 allowed: n0 (n0/vm readiness/busbw was 180.5 and is 120: "
+			    "-33.5%, -5% allowed)");
 	says(&item, "181 GB/s"); /* It came right after all. */
 	steps(&f, NOW + 3000, "");
 	assert_int_equal(f.record->nodes[0]->state, GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_DONE);
