@@ -1,7 +1,7 @@
 #!/bin/bash
 # guestfaults.sh - GPUs, NCCL and readiness inside a VM; then one thing after the other breaks there: within one look of its
 # agent that node says so by name, on the command line and over HTTP, its host with it, and nobody else.  What the agent may
-# put right it does, and an event tells.
+# put right it does, and an event tells; and what makes it slower stops a rollout.
 . "$(dirname "$0")/lib.sh"
 
 for tool in "$BIN/gdr-guest" curl python3; do
@@ -70,7 +70,7 @@ spec:
       topology: /var/run/nvidia-topologyd/virtualTopology.xml
       memlock: true
       gdr: auto
-    readiness: {gpus: 8, gdr: true, nvlinks: 12}
+    readiness: {gpus: 8, gdr: true, nvlinks: 12, min_busbw: 10}
 TEXT
 
 note 'two hosts, each with a VM, and what is in one of them'
@@ -126,6 +126,34 @@ expect 0 ctl node audit h1
 within 15 took_up h1/h1-gpu0
 sickens topology-damaged 'nccl: topology: '
 expect 0 ctl node release h1
+within 15 not_ready
+
+note 'a revision that makes the guest slower stops at the canary, and says what was measured before and after'
+reports() {
+	ctl node show h1/h1-gpu0 -o wide | grep -qE "R22/all-reduce .*pass: $1 GB/s"
+}
+# measures VALUE: now, and says so; until its agent's next pass, what is published is outdated.
+measures() {
+	run guest check --active
+	says "R22/all-reduce .*pass: $1 GB/s"
+	within 20 reports "$1"
+}
+blocked() {
+	ctl rollout show guests-2 | grep -q 'R22/all-reduce of h1 is not measured now'
+}
+measures 231.5
+expect 0 ctl node label h1 fleet=f
+sed 's/env: {/env: {NCCL_P2P_DISABLE: 1, /' "$WORK/profile.yaml" >"$WORK/slow.yaml"
+expect 0 ctl apply -f "$WORK/slow.yaml"
+expect 0 ctl rollout start guests -l fleet=f --compare 'readiness/R22/*=-5%' --soak 1s
+within 40 blocked
+measures 21.3
+expect 3 ctl rollout wait guests-2 --timeout "$((30 * PATIENCE))s"
+expect 0 ctl rollout show guests-2
+says '^State: +paused .*: 1 node failed in the canary, 0 allowed: h1 '
+says 'wave 1 fail: .*h1 \(h1/h1-gpu0 readiness/R22/all-reduce was 231.5 and is 21.3: -90.8%, -5% allowed\)'
+expect 3 ctl rollout rollback guests-2 --wait --timeout "$((40 * PATIENCE))s"
+measures 231.5
 within 15 not_ready
 
 note 'it does without a template that is of another VM'

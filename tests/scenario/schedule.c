@@ -12,7 +12,7 @@
 #include "tests/scenario/programs.h"
 
 #define FAULTS_END_MS 400000
-#define GIVE_UP_MS    4000000
+#define GIVE_UP_MS    6000000 /* A deadline, another for the way back, and a window that is shut in both. */
 
 /* --- the fleet at the start ------------------------------------------------------------------------------------- */
 
