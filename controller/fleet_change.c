@@ -264,7 +264,7 @@ apply_profile(struct fleet *fleet, const struct ask *ask, const Gdr__Profile *do
 		    revision->number, revision->hash, comment ? ": " : "", comment ? comment : "");
 	fleet_changed(
 		ask, "profile", document->name, newest ? "configured" : "created",
-		xasprintf("revision %u%s", revision->number, newest ? "; nodes move with `gdrctl node assign`" : ""));
+		xasprintf("revision %u%s", revision->number, newest ? "; nodes move with `gdrctl rollout start`" : ""));
 }
 
 /* The document as it is kept: what has a place of its own in the row is not in it. */

@@ -138,8 +138,8 @@ find_groups(const struct fleet *fleet, const Gdr__RolloutRecord *record, zhashx_
 	return n;
 }
 
-/* A label that is another on every host says no more than the list of nodes, and one that is the same on all no more than
- * max_unavailable; but what the plan limits is shown. */
+/* A label that is another on every host says no more than the list of nodes, as does a host that is alone with its value,
+ * and one that is the same on all no more than max_unavailable; but what the plan limits is shown. */
 static bool
 tells(const struct fleet *fleet, struct share *const *groups, size_t n)
 {
@@ -177,7 +177,8 @@ show_groups(const struct fleet *fleet, struct share *const *groups, size_t n, Gd
 		while (i + of_label < n && strcmp(groups[i]->label, groups[i + of_label]->label) == 0)
 			of_label++;
 		for (size_t j = i; j < i + of_label && tells(fleet, groups + i, of_label); j++)
-			add_blast(view, groups[j]);
+			if (groups[j]->of > 1 || groups[j]->max)
+				add_blast(view, groups[j]);
 	}
 }
 

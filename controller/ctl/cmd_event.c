@@ -118,6 +118,23 @@ keep_reboots(Gdr__Response *response)
 	response->n_events = n;
 }
 
+/* One that was removed has had its reboots; one that never was has a name that is mistyped. */
+static int
+check_node(struct ctl *ctl, char *name, struct err *err)
+{
+	Gdr__Request request = GDR__REQUEST__INIT;
+	Gdr__NodeQuery query = GDR__NODE_QUERY__INIT;
+	Gdr__Selection of = GDR__SELECTION__INIT;
+	auto_pb Gdr__Response *response = NULL;
+
+	of.names = &name;
+	of.n_names = 1;
+	query.of = &of;
+	request.body_case = GDR__REQUEST__BODY_NODES;
+	request.nodes = &query;
+	return ctl_call(ctl, &request, &response, err);
+}
+
 static int
 run_reboots(struct ctl *ctl, struct err *err)
 {
@@ -137,8 +154,11 @@ run_reboots(struct ctl *ctl, struct err *err)
 		return rc;
 	oldest_first(response);
 	keep_reboots(response);
-	output_list(ctl, &view_events, response);
-	return 0;
+	if (response->n_events == 0)
+		rc = check_node(ctl, object + strlen("node/"), err);
+	if (rc == 0)
+		output_list(ctl, &view_events, response);
+	return rc;
 }
 
 const struct command command_node_reboots = {

@@ -173,6 +173,10 @@ run_label(struct ctl *ctl, struct err *err)
 
 	if (first == ctl->args.n_words)
 		return err_set(err, CTL_USAGE, "which labels? KEY=VALUE sets one, KEY- takes it away");
+	for (size_t i = first; i < ctl->args.n_words; i++)
+		if (ctl->args.words[i][0] == '=' || strcmp(ctl->args.words[i], "-") == 0)
+			return err_set(err, CTL_USAGE, "'%s': of which label? KEY=VALUE sets one, KEY- takes it away",
+				       ctl->args.words[i]);
 	int rc = ctl_selection_required(ctl, first, &of, &names, err);
 	if (rc != 0)
 		return rc;

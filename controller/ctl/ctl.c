@@ -272,16 +272,14 @@ run(struct ctl *ctl, int argc, const char *const *argv, struct err *err)
 	return ctl->args.command->run(ctl, err);
 }
 
-/* A reader that went away needs no message: `gdrctl node list | head`. */
 static int
 finish(struct ctl *ctl, int rc)
 {
 	errno = 0;
 	if (fflush(ctl->out) == 0 && !ferror(ctl->out))
 		return rc;
-	if (errno != EPIPE)
-		(void)fprintf(ctl->diag, "gdrctl: the output could not be written%s%s\n", errno ? ": " : "",
-			      errno ? strerror(errno) : "");
+	(void)fprintf(ctl->diag, "gdrctl: the output could not be written%s%s\n", errno ? ": " : "",
+		      errno ? strerror(errno) : "");
 	return rc == CTL_OK ? CTL_ERROR : rc;
 }
 

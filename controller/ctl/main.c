@@ -77,7 +77,7 @@ main(int argc, char **argv)
 		(void)fputs("gdrctl: no random numbers from the kernel\n", stderr);
 		return CTL_ERROR;
 	}
-	(void)signal(SIGPIPE, SIG_IGN); /* A write error is seen where it happens. */
+	(void)signal(SIGPIPE, SIG_DFL); /* A reader that goes away ends us without a word: `gdrctl node list | head`. */
 	tzset();
 	ctl.in_tty = isatty(STDIN_FILENO) == 1;
 	ctl.out_tty = isatty(STDOUT_FILENO) == 1;

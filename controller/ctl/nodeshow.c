@@ -194,6 +194,7 @@ nodeshow(struct ctl *ctl, const Gdr__NodeView *node)
 	if (node->n_guests > 0) {
 		buf_add(&out, "\n", 1);
 		output_table(ctl, columns_attention, node->guests, node->n_guests, "", NULL, &out);
+		buf_add(&out, "\n", 1);
 	}
 	if (node->report) {
 		show_machine(ctl, node->report->inventory, &out);

@@ -252,7 +252,9 @@ look(struct wait *wait, Gdr__Selection *of, bool *done, struct err *err)
 	} else {
 		rc = check_ready(wait, of, done, &failed);
 	}
-	if (rc == CTL_NO_CONTROLLER)
+	if (rc == CTL_NO_CONTROLLER && wait->end_ms && now_ms(wait) >= wait->end_ms)
+		rc = 0; /* It had no time left to answer in. */
+	else if (rc == CTL_NO_CONTROLLER)
 		show(wait, "the controller does not answer; trying again");
 	else if (rc != 0)
 		return err_set(err, rc, "%s", failed.msg);
