@@ -25,7 +25,7 @@
 #define FOLDER      "/etc/systemd/network"
 #define FILE_KEY    "/file" /* NAME/file */
 #define ABSENT      "absent"
-#define ALIGNED     64   /* Drivers round a ring up to a multiple of 8, 32 or 64, or to a power of two. */
+#define ALIGNED     128 /* Drivers round a ring up to a power of two, or a multiple of 8 to (vmxnet3, by the frame) 128. */
 #define ROCE_HEADER 96   /* drivers/infiniband: iboe_get_mtu(), what RoCE v2 puts around a packet. */
 #define ROCE_MAX    4096 /* InfiniBand Architecture specification: the largest path MTU. */
 
