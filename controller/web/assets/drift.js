@@ -2,14 +2,14 @@
 
 import { h, show } from './dom.js';
 import { asks, complaint, headline, listing } from './page.js';
-import { fixBadge, itemPath, plural } from './words.js';
+import { fixBadge, itemPath, keyText, plural } from './words.js';
 
 const SHOWN = 500;
 const NAMES = 8;
 
 function row(item, most) {
   return h('tr', { 'data-key': `${item.layer} ${item.key} ${item.want} ${item.have}` },
-    h('th', { scope: 'row', class: 'item' }, h('span', { class: 'quiet' }, item.layer), ' ', item.key),
+    h('th', { scope: 'row', class: 'item' }, h('span', { class: 'quiet' }, item.layer), ' ', keyText(item.key)),
     h('td', { class: 'value' }, item.want ?? ''),
     h('td', { class: 'value have' }, item.have ?? ''),
     h('td', {}, fixBadge(item.fix)),

@@ -3,7 +3,7 @@
 import { h } from './dom.js';
 import { because } from './cause.js';
 import { listing } from './page.js';
-import { ago, cell, clock, fixBadge, itemPath, nodePath, prose } from './words.js';
+import { ago, cell, clock, fixBadge, itemPath, keyText, nodePath, prose } from './words.js';
 
 const STATES = { pass: '✓', fail: '!', unknown: '?', skipped: '–', clamped: '↓' };
 
@@ -43,17 +43,18 @@ function row(view, layer, item, text, ...cells) {
 
 const COLUMNS = ['item', 'want', 'have', 'fix', 'since'];
 
-function itemRow(view, layer, item) {
+// A reason that was given just before is not given again.
+function itemRow(view, layer, item, before) {
   const right = item.fix === 'none';
-  return row(view, layer, item, item.key,
+  return row(view, layer, item, keyText(item.key),
     h('td', { class: 'value' }, item.want ?? ''),
     h('td', { class: right ? 'value' : 'value have' }, item.have ?? ''),
-    h('td', {}, fixBadge(item.fix), item.why && h('div', { class: 'reason' }, prose(item.why))),
+    h('td', {}, fixBadge(item.fix), item.why && item.why !== before?.why && h('div', { class: 'reason' }, prose(item.why))),
     !right && h('td', { class: 'since quiet' }, ago(item.since_ms ?? view.node.since_ms)));
 }
 
 function itemTable(view, layer, items) {
-  return listing(items[0].fix === 'none' ? COLUMNS.slice(0, 4) : COLUMNS, items.map((item) => itemRow(view, layer, item)));
+  return listing(items[0].fix === 'none' ? COLUMNS.slice(0, 4) : COLUMNS, items.map((item, i) => itemRow(view, layer, item, items[i - 1])));
 }
 
 // --- checks of readiness -----------------------------------------------------------------------------------------------

@@ -122,6 +122,11 @@ export function command(text) {
   return h('code', { class: 'command' }, text);
 }
 
+// An item's key, which may be long: to be broken behind its slashes, if at all.
+export function keyText(key) {
+  return key.split(/(?<=\/)/).map((part, i) => [i > 0 && h('wbr'), part]);
+}
+
 // Text with `commands` in it.
 export function prose(text) {
   return (text ?? '').split('`').map((part, i) => (i % 2 ? command(part) : part));
