@@ -70,8 +70,9 @@ was_right(const Gdr__Report *last, const Gdr__Report *report, const Gdr__Mended 
 	const Gdr__Item *was = item_of(layer_of(last, mended->layer), mended->key);
 	const Gdr__Item *is = item_of(layer_of(report, mended->layer), mended->key);
 
-	return was && is && was->fix == GDR__FIX__FIX_NONE && same(was->want, is->want) &&
-	       same(last->boot_id, report->boot_id);
+	bool same_boot = last && same(last->boot_id, report->boot_id);
+
+	return same_boot && was && is && was->fix == GDR__FIX__FIX_NONE && same(was->want, is->want);
 }
 
 static void

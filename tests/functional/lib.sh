@@ -205,6 +205,14 @@ host_up() {
 	spawn "$1" "$BIN/gdr-simhost" run "$(root_of "$1")" --agent "$BIN/gdr-agent" --reboot-time 1s
 }
 
+# report_make FILE: what an eight-GPU host says of itself before anything was done about it, as JSON.
+report_make() {
+	expect 0 "$BIN/gdr-simhost" create "$WORK/like" --name like
+	expect 3 "$BIN/gdr-agent" --config "$WORK/like/etc/gdrfleet/agent.yaml" check -o json \
+		--profile "$SOURCE/deploy/profiles/vela-a100.yaml"
+	printf '%s\n' "$OUT" >"$1"
+}
+
 # boot_of NAME: its boot id.
 boot_of() {
 	cat "$(root_of "$1")/proc/sys/kernel/random/boot_id"

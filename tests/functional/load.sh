@@ -32,10 +32,7 @@ asked() {
 }
 
 note "$nodes agents, each with an eight-GPU host's report"
-expect 0 "$BIN/gdr-simhost" create "$WORK/host" --name load
-expect 3 "$BIN/gdr-agent" --config "$WORK/host/etc/gdrfleet/agent.yaml" check -o json \
-	--profile "$SOURCE/deploy/profiles/vela-a100.yaml"
-printf '%s\n' "$OUT" >"$WORK/report.json"
+report_make "$WORK/report.json"
 settings
 sed -i "s/^lease: .*/lease: $((1 + nodes / 400))s/; s/^lost_after: .*/lost_after: $((10 + nodes / 100))s/" "$WORK/gdrd.yaml"
 URL=http://127.0.0.1:$((PORT + 3))
