@@ -73,6 +73,8 @@ reboot_judge(struct reboot *reboot, Gdr__Report *report, const Gdr__Desired *des
 		wanted = true;
 	}
 	if (!wanted || !is_this_boot(reboot, desired->may_reboot_from)) {
+		if (reboot->problem)
+			log_info("reboot: none is due any more; it was %s", reboot->problem);
 		free(steal(&reboot->problem));
 		return false;
 	}

@@ -43,6 +43,7 @@ struct hooks {
 	struct hook **all; /* Those that run, and those that may not yet run again. */
 	size_t n;
 	size_t running;
+	char *complaint; /* Why one could not be started, as last logged; NULL: the last one could. */
 };
 
 static void
@@ -287,11 +288,27 @@ run(void *arg, const Gdr__RolloutRecord *record, const struct rollout_call *call
 	hook->call = (struct rollout_call){ .kind = call->kind, .index = call->index, .of_ms = call->of_ms };
 	hook->begun_ms = hook->ended_ms = zclock_mono();
 	/* Not told at once: the list of what is wanted is being gone through. */
-	if (start(hook, record, call, &err) < 0)
+	if (start(hook, record, call, &err) < 0) {
 		buf_puts(&hook->said, err.msg);
+		return;
+	}
+	if (hooks->complaint)
+		log_info("hooks start again; before: %s", hooks->complaint);
+	free(steal(&hooks->complaint));
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------------------ */
+
+/* It is tried again and again, for every node that waits for it: once is enough. */
+static void
+complain(struct hooks *hooks, const char *why)
+{
+	if (hooks->complaint && strcmp(hooks->complaint, why) == 0)
+		return;
+	free(hooks->complaint);
+	hooks->complaint = xstrdup(why);
+	log_warn("%s", why);
+}
 
 /* Those that could not be started are answered like those that ended. */
 static bool
@@ -304,7 +321,8 @@ tell_not_started(struct hooks *hooks)
 
 		if (hook->pid || hook->ended_ms != hook->begun_ms || !hook->said.len)
 			continue;
-		log_warn("rollout %s: %s", hook->rollout, last_line(hook));
+		auto_free char *why = xasprintf("rollout %s: %s", hook->rollout, last_line(hook));
+		complain(hooks, why);
 		tell(hook, NOT_RUN, last_line(hook));
 		buf_free(&hook->said);
 		any = true;
@@ -368,5 +386,6 @@ hooks_free(struct hooks *hooks)
 		hook_free(hook);
 	}
 	free(hooks->all);
+	free(hooks->complaint);
 	free(hooks);
 }
