@@ -43,14 +43,6 @@ static const char fabric_manager[] =
 	"#!/bin/sh\n"
 	"version=$(cat \"${0%/*}/../faults/fabric-version\" 2>/dev/null) || version=535.161.08\n"
 	"echo \"Fabric Manager version is : ${version:-535.104.05}\"\n";
-/* GB/s over NVLink, as NCCL counts them on eight A100; without peer access all goes through the host's memory. */
-static const char all_reduce[] =
-	"#!/bin/sh\n"
-	"busbw=231.5\n"
-	"grep -qs '^NCCL_P2P_DISABLE=1$' \"${0%/*}/../../etc/nccl.conf\" && busbw=21.3\n"
-	"echo '# nThread 1 nGpus 8 minBytes 4294967296 maxBytes 4294967296 step: 1048576(bytes)'\n"
-	"echo 4294967296 1073741824 float sum -1 32500 132.3 $busbw 0 32500 132.3 $busbw 0\n"
-	"echo '# Out of bounds values : 0 OK'\n";
 
 /* --- switches ------------------------------------------------------------------------------------------------ */
 
@@ -204,7 +196,6 @@ guest_gpu_write(struct tree *tree, const struct pci_model *guest)
 	tree_program(tree, ".sim/bin/dmesg", dmesg);
 	tree_program(tree, ".sim/bin/systemctl", systemctl);
 	tree_program(tree, ".sim/bin/nv-fabricmanager", fabric_manager);
-	tree_program(tree, ".sim/bin/all_reduce_perf", all_reduce);
 }
 
 char *
@@ -213,7 +204,6 @@ guest_gpu_tools(const char *root)
 	return xasprintf("  nvidia-smi: \"%s/.sim/bin/nvidia-smi\"\n"
 			 "  dmesg: \"%s/.sim/bin/dmesg\"\n"
 			 "  systemctl: \"%s/.sim/bin/systemctl\"\n"
-			 "  nv-fabricmanager: \"%s/.sim/bin/nv-fabricmanager\"\n"
-			 "  all_reduce_perf: \"%s/.sim/bin/all_reduce_perf\"\n",
-			 root, root, root, root, root);
+			 "  nv-fabricmanager: \"%s/.sim/bin/nv-fabricmanager\"\n",
+			 root, root, root, root);
 }
