@@ -23,6 +23,8 @@ int cli_desired(const struct settings *settings, const struct cli_options *optio
 int cli_topology_lint(const struct settings *settings, const struct cli_options *options, const char *file, bool here);
 /* The domain XML of a VM, or of all (NULL); or what differs from it, and then 3. */
 int cli_vm_xml(const struct settings *settings, const struct cli_options *options, const char *name);
+/* What lets its guest in, where that cannot read it from the VM's definition: the file of `gdr-guest join FILE`, a secret. */
+int cli_vm_credential(const struct settings *settings, const char *vm);
 /* Its template of NCCL's topology file, and whether one is needed at all. */
 int cli_nccl_topology(const struct settings *settings, const struct cli_options *options, const char *name);
 /* NCCL's variables for a job's shell; and the measurements of readiness, whose results `check` shows. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/cli.h"
 #include "agent/cli_internal.h"
@@ -187,4 +188,32 @@ int
 cli_nccl_topology(const struct settings *settings, const struct cli_options *options, const char *name)
 {
 	return print(settings, options, name, print_topology);
+}
+
+/* --- the guest's key -------------------------------------------------------------------------------------------- */
+
+static int
+no_key(const struct vm_key *key, const char *vm, struct err *err)
+{
+	if (!key->wanted)
+		return err_set(err, -ENOENT, "this host has not joined: there is nobody whom a guest could speak to");
+	return err_set(err, -ENOENT, "%s has no key: the layer vm makes one when it defines the VM", vm);
+}
+
+int
+cli_vm_credential(const struct settings *settings, const char *vm)
+{
+	struct host *host = host_open(settings->config->root, settings->config);
+	struct vm_key key = { 0 };
+	struct err err = { 0 };
+	int rc = strchr(vm, '/') ? err_set(&err, -EINVAL, "'%s' is no VM's name", vm)
+				 : vm_key_load(host, settings->node, vm, &key, &err);
+
+	if (rc == 0 && !key.made)
+		rc = no_key(&key, vm, &err);
+	if (rc == 0)
+		(void)fputs(key.document, stdout);
+	vm_key_free(&key);
+	host_free(host);
+	return rc < 0 ? cli_complain(settings, &err) : 0;
 }

@@ -99,12 +99,18 @@ credential_read(struct host *host, const char *file, Gdr__GuestCredential **out,
 }
 
 char *
-credential_to_smbios(const Gdr__GuestCredential *credential)
+credential_to_yaml(const Gdr__GuestCredential *credential)
 {
-	auto_buf struct buf text = { 0 };
+	struct buf text = { 0 };
 
 	pbtext_print(&credential->base, NULL, PBTEXT_YAML, &text);
-	char *out = smbios_credential(NAME, text.text, text.len);
-	sodium_memzero(text.text, text.len);
-	return out;
+	return buf_steal(&text);
+}
+
+char *
+credential_to_smbios(const Gdr__GuestCredential *credential)
+{
+	auto_wipe char *text = credential_to_yaml(credential);
+
+	return smbios_credential(NAME, text, strlen(text));
 }

@@ -14,5 +14,6 @@ struct host;
 int credential_read(struct host *host, const char *file, Gdr__GuestCredential **out, struct err *err);
 void credential_free(Gdr__GuestCredential *credential);
 
-/* The other way: the OEM string that a host puts into a VM's definition.  The caller wipes and frees it. */
+/* The other way: the document, and the OEM string of it that a host puts into a VM's definition.  The caller wipes and frees. */
+char *credential_to_yaml(const Gdr__GuestCredential *credential);
 char *credential_to_smbios(const Gdr__GuestCredential *credential);

@@ -52,6 +52,12 @@ vm_xml(const struct settings *settings, const struct arguments *arguments)
 	return cli_vm_xml(settings, &arguments->options, arguments->operand);
 }
 
+static int
+vm_credential(const struct settings *settings, const struct arguments *arguments)
+{
+	return cli_vm_credential(settings, arguments->operand);
+}
+
 static const struct command commands[] = {
 	{ "worker", "the root half of the daemon: converges this host", command_worker, NULL },
 	{ "comm", "the unprivileged half: talks to the controller", command_comm, NULL },
@@ -65,6 +71,8 @@ static const struct command commands[] = {
 	{ "topology lint", "what NCCL would make of a topology file: topology lint FILE", topology_lint, "FILE" },
 	{ "vm-xml", "the definition of a VM, or of all, as libvirt would get it, or what differs: vm-xml [--diff] [VM]",
 	  vm_xml, "[--diff] [VM]" },
+	{ "vm-credential", "a guest's key, a secret, where it cannot read SMBIOS: vm-credential VM", vm_credential,
+	  "VM" },
 	{ 0 },
 };
 

@@ -1,5 +1,6 @@
 /* gdr_guest.c - what gdr-guest is: the layers of a guest, and its commands. */
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "agent/comm.h"
@@ -9,6 +10,7 @@
 #include "agent/program.h"
 #include "agent/settings.h"
 #include "common/err.h"
+#include "common/pb.h"
 
 #define HOST(name)
 
@@ -22,6 +24,21 @@ static const struct named_layer layers[] = {
 };
 #undef GUEST
 
+/* As who it joined before: by a file, once, and the service looks for a credential at each start all the same. */
+static int
+go_on(const struct settings *settings, const struct err *none)
+{
+	auto_pb Gdr__JoinToken *controller = NULL;
+	struct err ignored = { 0 };
+
+	if (settings_controller(settings->config, &controller, &ignored) < 0 || !controller->node) {
+		(void)fprintf(stderr, "gdr-guest: %s\n", none->msg);
+		return 1;
+	}
+	(void)printf("no new credential: goes on as %s\n", controller->node);
+	return 0;
+}
+
 static int
 join(const struct settings *settings, const struct arguments *arguments)
 {
@@ -31,6 +48,8 @@ join(const struct settings *settings, const struct arguments *arguments)
 	int rc = credential_read(host, arguments->operand, &credential, &err);
 
 	host_free(host);
+	if (rc == -ENOENT && !arguments->operand)
+		return go_on(settings, &err);
 	if (credential)
 		rc = comm_adopt(settings, credential, &err);
 	if (credential && rc == 0)

@@ -21,8 +21,9 @@ file_of(const Gdr__AgentConfig *config, const char *vm)
 	return xasprintf("%s/vms/%s.key", config->state, vm);
 }
 
-static char *
-credential_of(const Gdr__JoinToken *controller, const char *node, const char *vm, struct keypair *pair)
+static void
+fill_credential(const Gdr__JoinToken *controller, const char *node, const char *vm, struct keypair *pair,
+		struct vm_key *out)
 {
 	auto_free char *name = xasprintf("%s/%s", node, vm);
 	Gdr__GuestCredential credential = GDR__GUEST_CREDENTIAL__INIT;
@@ -32,7 +33,8 @@ credential_of(const Gdr__JoinToken *controller, const char *node, const char *vm
 	credential.server_key = controller->server_key;
 	credential.public_key = pair->public_key;
 	credential.secret_key = pair->secret_key;
-	return credential_to_smbios(&credential);
+	out->credential = credential_to_smbios(&credential);
+	out->document = credential_to_yaml(&credential);
 }
 
 int
@@ -55,7 +57,7 @@ vm_key_load(struct host *host, const char *node, const char *vm, struct vm_key *
 		return rc == -ENOENT ? 0 : rc;
 	out->made = true;
 	out->public_key = xstrdup(pair.public_key);
-	out->credential = credential_of(controller, node, vm, &pair);
+	fill_credential(controller, node, vm, &pair, out);
 	sodium_memzero(&pair, sizeof(pair));
 	return 0;
 }
@@ -78,9 +80,13 @@ vm_key_make(struct host *host, const char *vm, struct err *err)
 void
 vm_key_free(struct vm_key *key)
 {
-	if (key->credential)
-		sodium_memzero(key->credential, strlen(key->credential));
+	char *const secrets[] = { key->credential, key->document };
+
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+		if (secrets[i])
+			sodium_memzero(secrets[i], strlen(secrets[i]));
+		free(secrets[i]);
+	}
 	free(key->public_key);
-	free(key->credential);
 	*key = (struct vm_key){ 0 };
 }

@@ -14,7 +14,8 @@ struct vm_key {
 	bool wanted;      /* There is a controller that the guest could speak with. */
 	bool made;        /* The rest is there. */
 	char *public_key; /* Z85 */
-	char *credential; /* SMBIOS OEM string, from which systemd makes $CREDENTIALS_DIRECTORY/gdrfleet.guest. */
+	char *credential; /* SMBIOS OEM string, from which systemd makes $CREDENTIALS_DIRECTORY/gdrfleet.guest, */
+	char *document;   /* and what it holds, for a guest that cannot read SMBIOS. */
 };
 
 /* Reads only. */

@@ -80,6 +80,21 @@ within 30 link_is ens1 $RX 8192
 within 30 node_is h1/h1-gpu0 ready
 within 20 node_is h1 ready
 
+note 'a guest that cannot read SMBIOS joins by the file that its host prints, and goes on so'
+expect 1 "$BIN/gdr-agent" --config "$(root_of h1)/etc/gdrfleet/agent.yaml" vm-credential no-such-vm
+complains 'no-such-vm has no key'
+expect 0 "$BIN/gdr-agent" --config "$(root_of h1)/etc/gdrfleet/agent.yaml" vm-credential h1-gpu0
+(umask 077 && printf '%s\n' "$OUT" >"$WORK/credential")
+mv "$G/sys/firmware/dmi/entries/11-0/raw" "$WORK/raw"
+mv "$G/var/lib/gdrfleet-comm/controller.yaml" "$WORK/controller.yaml"
+expect 1 guest join
+expect 0 guest join "$WORK/credential"
+says '^joined as h1/h1-gpu0$'
+expect 0 guest join
+says 'goes on as h1/h1-gpu0'
+mv "$WORK/raw" "$G/sys/firmware/dmi/entries/11-0/raw"
+within 20 node_is h1/h1-gpu0 ready
+
 note 'another machine with its key is noticed'
 echo bbbbbbbb-0000-4000-8000-00000000000b >"$G/sys/class/dmi/id/product_uuid"
 within 20 why h1/h1-gpu0 'UUID bbbbbbbb'

@@ -56,7 +56,7 @@ offers() {
 	OUT="${COMPREPLY[*]}" RC=0
 }
 offers "$BIN/gdr-agent" ''
-says '^worker comm join check apply inventory desired nccl-topology topology vm-xml$'
+says '^worker comm join check apply inventory desired nccl-topology topology vm-xml vm-credential$'
 offers "$BIN/gdr-guest" e
 says '^env$'
 offers "$BIN/gdr-guest" check --a
