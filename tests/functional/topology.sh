@@ -92,4 +92,23 @@ placed i440fx
 [ "$(grep -cE '^  0000:.* PIX +PHB +- +i440fx has no switches: lost without the topology file, PIX with it; the guest does not have it' <<<"$OUT")" -eq 16 ] || broken 'it does not say what was lost'
 expect 1 ctl vm show n1/b
 complains "there is no VM 'b' there"
+note 'what sysfs lost is near again with the file, which the guest makes of its host'"'"'s template'
+cat >"$WORK/guest.yaml" <<-'END'
+	kind: Profile
+	name: guest
+	spec:
+	  kernel: {iommu: passthrough, vfio: {gpus: true, nvswitches: true}, blacklist: [nouveau]}
+	  hugepages: {size: 1G, count: vm}
+	  vm: [{name: "{node}-gpu0", machine: i440fx, vcpus: 16, memory: 64G, gpus: all, nvswitches: all, nic_vfs: 1, state: running}]
+	  guest: {nccl: {topology: /var/run/nvidia-topologyd/virtualTopology.xml}}
+END
+expect 0 ctl apply -f "$WORK/guest.yaml"
+host_up n2
+expect 0 ctl node assign n2 guest
+within 60 node_is n2/n2-gpu0 ready
+expect 0 ctl node show n2/n2-gpu0
+says 'topology/from +.*definition +definition'
+expect 0 ctl vm show n2/n2-gpu0
+[ "$(grep -cE '^  0000:.* PIX +PHB +PIX +i440fx has no switches: .* PIX with it$' <<<"$OUT")" -eq 16 ] ||
+	broken 'the file does not bring them near'
 note 'done'
