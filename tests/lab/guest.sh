@@ -78,6 +78,7 @@ step() {
 	echo "=== exit \$?"
 }
 step join gdr-guest join
+step oem sh -c 'tr "\\0" "\\n" </sys/firmware/dmi/entries/11-0/raw | sed -n "s/.*nccl-topology=//p" | base64 -d | sha256sum'
 step queues ls /sys/class/net/eth0/queues
 step look gdr-guest check --profile /first.yaml
 step apply gdr-guest apply --profile /first.yaml
@@ -102,10 +103,13 @@ public_key: "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 secret_key: "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
 TEXT
 )
-note 'a VM with two queues of virtio, a vmxnet3, and its credential in an OEM string'
+# As long as a topology file of sixteen GPUs.
+head -c 6000 "$kernel" >"$WORK/topology"
+note 'a VM with two queues of virtio, a vmxnet3, and its credential in an OEM string, behind a long one'
 spawn vm unshare -n qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine q35 -accel tcg,tb-size=64 -cpu max \
 	-smp 2 -m 384M -kernel "$kernel" -initrd "$WORK/initramfs" \
 	-append 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check audit=0 random.trust_cpu=on' \
+	-smbios "type=11,value=io.systemd.credential.binary:gdrfleet.nccl-topology=$(base64 -w0 "$WORK/topology")" \
 	-smbios "type=11,value=io.systemd.credential.binary:gdrfleet.guest=$credential" \
 	-netdev tap,id=n0,queues=2,script=no,downscript=no,vhost=off \
 	-device virtio-net-pci,netdev=n0,mq=on,vectors=6,rx_queue_size=1024,host_mtu=8000,romfile=,mac=52:54:00:00:00:10 \
@@ -128,6 +132,8 @@ item() {
 
 step join 0
 says 'joined as lab/guest'
+step oem 0
+says "^$(sha256sum <"$WORK/topology" | cut -d' ' -f1) "
 step queues 0
 says 'rx-1'
 step look 3
