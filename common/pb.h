@@ -45,6 +45,15 @@ const void *pb_value(const ProtobufCMessage *message, const ProtobufCFieldDescri
 /* For messages built by hand: pb_unpack(), pb_copy(), pb_merge() and pbtext do it. */
 void pb_sort_maps(ProtobufCMessage *message);
 
+/* A new message at the end of a list, which is what it comes to. */
+#define PB_ADD(list, n, init)                                        \
+	({                                                           \
+		(list) = xrealloc((list), (n) + 1, sizeof(*(list))); \
+		(list)[n] = xcalloc(1, sizeof(*(list)[n]));          \
+		init((list)[n]);                                     \
+		(list)[(n)++];                                       \
+	})
+
 /* map<string, string> as protobuf-c gives it: an array of entry messages with key and value. */
 #define PB_MAP_GET(map, n, name)                                                   \
 	({                                                                         \

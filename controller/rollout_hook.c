@@ -188,13 +188,8 @@ checked(Gdr__RolloutRecord *record, size_t index, int status, const char *text)
 {
 	Gdr__RolloutWave *wave = record->waves[record->wave];
 
-	while (wave->n_checks < record->plan->n_checks) {
-		Gdr__RolloutCheckResult *none = xcalloc(1, sizeof(*none));
-
-		gdr__rollout_check_result__init(none);
-		wave->checks = xrealloc(wave->checks, wave->n_checks + 1, sizeof(*wave->checks));
-		wave->checks[wave->n_checks++] = none;
-	}
+	while (wave->n_checks < record->plan->n_checks)
+		PB_ADD(wave->checks, wave->n_checks, gdr__rollout_check_result__init);
 	Gdr__RolloutCheckResult *result = wave->checks[index];
 	rollout_text(&result->evidence, line_of(text));
 	if (status == 0 || status == 1)
@@ -208,13 +203,8 @@ checked(Gdr__RolloutRecord *record, size_t index, int status, const char *text)
 static void
 noticed(Gdr__RolloutRecord *record, size_t index)
 {
-	while (record->n_notices < record->plan->n_notify) {
-		Gdr__RolloutNotice *none = xcalloc(1, sizeof(*none));
-
-		gdr__rollout_notice__init(none);
-		record->notices = xrealloc(record->notices, record->n_notices + 1, sizeof(*record->notices));
-		record->notices[record->n_notices++] = none;
-	}
+	while (record->n_notices < record->plan->n_notify)
+		PB_ADD(record->notices, record->n_notices, gdr__rollout_notice__init);
 	SET(record->notices[index], state, record->state);
 	SET(record->notices[index], since_ms, record->since_ms);
 }

@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
+#include "controller/ctl/cells.h"
 #include "controller/ctl/ctl.h"
 #include "controller/ctl/output.h"
 
@@ -20,21 +21,6 @@ ask(struct ctl *ctl, Gdr__VmQuery *query, Gdr__Response **out, struct err *err)
 	request.vms = query;
 	return ctl_call(ctl, &request, out, err);
 }
-
-static void
-add(struct buf *out, const char *text)
-{
-	buf_puts(out, text ? text : "");
-}
-
-#define CELL(name) static void name(const struct ctl *ctl, const void *message, struct buf *out)
-#define CELL_TEXT(name, type, field)         \
-	CELL(name)                           \
-	{                                    \
-		const type *shown = message; \
-		(void)ctl;                   \
-		add(out, shown->field);      \
-	}
 
 /* --- list ------------------------------------------------------------------------------------------------ */
 
@@ -60,17 +46,9 @@ add_count(const void *message, Gdr__PciDevice__Kind kind, struct buf *out)
 
 CELL_TEXT(cell_node, Gdr__VmView, node)
 
-CELL(cell_name)
-{
-	(void)ctl;
-	add(out, vm_of(message)->name);
-}
+CELL_OF(cell_name, vm_of(message)->name)
 
-CELL(cell_state)
-{
-	(void)ctl;
-	add(out, vm_of(message)->state);
-}
+CELL_OF(cell_state, vm_of(message)->state)
 
 CELL(cell_guest)
 {
@@ -78,14 +56,10 @@ CELL(cell_guest)
 
 	(void)ctl;
 	if (view->has_guest)
-		add(out, pbtext_enum(&gdr__node_state__descriptor, (int)view->guest));
+		cell_put(out, pbtext_enum(&gdr__node_state__descriptor, (int)view->guest));
 }
 
-CELL(cell_machine)
-{
-	(void)ctl;
-	add(out, vm_of(message)->machine);
-}
+CELL_OF(cell_machine, vm_of(message)->machine)
 
 CELL(cell_gpus)
 {
@@ -99,11 +73,7 @@ CELL(cell_nics)
 	add_count(message, GDR__PCI_DEVICE__KIND__NIC, out);
 }
 
-CELL(cell_uuid)
-{
-	(void)ctl;
-	add(out, vm_of(message)->uuid);
-}
+CELL_OF(cell_uuid, vm_of(message)->uuid)
 
 static enum text_colour
 state_colour(const void *message)
@@ -173,7 +143,7 @@ CELL(device_kind)
 
 	(void)ctl;
 	if (device->has_kind)
-		add(out, pbtext_enum(&gdr__pci_device__kind__descriptor, (int)device->kind));
+		cell_put(out, pbtext_enum(&gdr__pci_device__kind__descriptor, (int)device->kind));
 }
 CELL_TEXT(device_host, Gdr__VmDevice, host)
 CELL_TEXT(device_guest, Gdr__VmDevice, guest)

@@ -8,17 +8,13 @@
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
+#include "controller/ctl/cells.h"
 #include "controller/ctl/ctl.h"
 #include "controller/ctl/output.h"
 
 #define WINDOW(message) (((const Gdr__WindowView *)(message))->window)
-#define CELL(name)      static void name(const struct ctl *ctl, const void *message, struct buf *out)
 
-CELL(cell_name)
-{
-	(void)ctl;
-	buf_puts(out, WINDOW(message)->name);
-}
+CELL_OF(cell_name, WINDOW(message)->name)
 CELL(cell_open)
 {
 	const Gdr__WindowView *view = message;
@@ -42,21 +38,9 @@ CELL(cell_hours)
 		pbtext_duration_print(hours->duration, out);
 	}
 }
-CELL(cell_zone)
-{
-	(void)ctl;
-	buf_puts(out, WINDOW(message)->time_zone);
-}
-CELL(cell_selector)
-{
-	(void)ctl;
-	buf_puts(out, WINDOW(message)->selector ? WINDOW(message)->selector : "");
-}
-CELL(cell_description)
-{
-	(void)ctl;
-	buf_puts(out, WINDOW(message)->description ? WINDOW(message)->description : "");
-}
+CELL_OF(cell_zone, WINDOW(message)->time_zone)
+CELL_OF(cell_selector, WINDOW(message)->selector)
+CELL_OF(cell_description, WINDOW(message)->description)
 
 static enum text_colour
 open_colour(const void *message)

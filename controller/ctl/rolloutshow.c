@@ -7,6 +7,7 @@
 #include "common/buf.h"
 #include "common/mem.h"
 #include "common/pbtext.h"
+#include "controller/ctl/cells.h"
 #include "controller/ctl/ctl.h"
 
 #define BAR        20
@@ -45,23 +46,10 @@ colour_of(const Gdr__RolloutRecord *record)
 /* --- lists ------------------------------------------------------------------------------------------------------ */
 
 #define RECORD(message) (((const Gdr__RolloutView *)(message))->record)
-#define CELL(name)      static void name(const struct ctl *ctl, const void *message, struct buf *out)
 
-CELL(cell_name)
-{
-	(void)ctl;
-	buf_puts(out, or_empty(RECORD(message)->plan->name));
-}
-CELL(cell_state)
-{
-	(void)ctl;
-	buf_puts(out, state_of(RECORD(message)));
-}
-CELL(cell_profile)
-{
-	(void)ctl;
-	buf_puts(out, or_empty(RECORD(message)->plan->profile));
-}
+CELL_OF(cell_name, RECORD(message)->plan->name)
+CELL_OF(cell_state, state_of(RECORD(message)))
+CELL_OF(cell_profile, RECORD(message)->plan->profile)
 CELL(cell_wave)
 {
 	(void)ctl;
@@ -83,11 +71,7 @@ CELL(cell_age)
 {
 	text_age(out, RECORD(message)->created_ms, ctl->ops->wall_ms(ctl->arg));
 }
-CELL(cell_by)
-{
-	(void)ctl;
-	buf_puts(out, or_empty(RECORD(message)->by));
-}
+CELL_OF(cell_by, RECORD(message)->by)
 CELL(cell_why)
 {
 	const Gdr__RolloutView *view = message;
@@ -121,11 +105,7 @@ const struct view view_rollouts = { "rollouts", rollout_columns, record_object,
 
 /* --- nodes --- */
 
-CELL(node_name)
-{
-	(void)ctl;
-	buf_puts(out, or_empty(((const Gdr__RolloutNode *)message)->name));
-}
+CELL_OF(node_name, ((const Gdr__RolloutNode *)message)->name)
 CELL(node_wave)
 {
 	const Gdr__RolloutNode *node = message;
@@ -151,16 +131,8 @@ CELL(node_since)
 {
 	text_age(out, ((const Gdr__RolloutNode *)message)->since_ms, ctl->ops->wall_ms(ctl->arg));
 }
-CELL(node_had)
-{
-	(void)ctl;
-	buf_puts(out, or_empty(((const Gdr__RolloutNode *)message)->previous));
-}
-CELL(node_why)
-{
-	(void)ctl;
-	buf_puts(out, or_empty(((const Gdr__RolloutNode *)message)->why));
-}
+CELL_OF(node_had, ((const Gdr__RolloutNode *)message)->previous)
+CELL_OF(node_why, ((const Gdr__RolloutNode *)message)->why)
 
 static enum text_colour
 node_colour(const void *message)

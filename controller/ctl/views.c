@@ -7,58 +7,14 @@
 #include "common/keys.h"
 #include "common/mem.h"
 #include "common/pbtext.h"
+#include "controller/ctl/cells.h"
 #include "controller/ctl/ctl.h"
-
-#define CELL(name) static void name(const struct ctl *ctl, const void *message, struct buf *out)
-
-/* Cells that show one field as text, as a number, or its age. */
-#define CELL_TEXT(name, type, field)         \
-	CELL(name)                           \
-	{                                    \
-		const type *shown = message; \
-		(void)ctl;                   \
-		add(out, shown->field);      \
-	}
-#define CELL_NUMBER(name, type, field)                             \
-	CELL(name)                                                 \
-	{                                                          \
-		const type *shown = message;                       \
-		(void)ctl;                                         \
-		add_number(out, shown->has_##field, shown->field); \
-	}
-#define CELL_AGE(name, type, field)                                  \
-	CELL(name)                                                   \
-	{                                                            \
-		const type *shown = message;                         \
-		add_age(ctl, out, shown->has_##field, shown->field); \
-	}
-
-static void
-add(struct buf *out, const char *text)
-{
-	if (text)
-		buf_add(out, text, strlen(text));
-}
-
-static void
-add_age(const struct ctl *ctl, struct buf *out, protobuf_c_boolean has, uint64_t then_ms)
-{
-	if (has && then_ms > 0)
-		text_age(out, then_ms, ctl->ops->wall_ms(ctl->arg));
-}
 
 static void
 add_time(struct buf *out, protobuf_c_boolean has, uint64_t ms)
 {
 	if (has)
 		text_time(out, ms);
-}
-
-static void
-add_number(struct buf *out, protobuf_c_boolean has, uint64_t value)
-{
-	if (has)
-		buf_printf(out, "%" PRIu64, value);
 }
 
 /* --- nodes --- */
@@ -99,11 +55,11 @@ views_layers(const Gdr__NodeView *node, struct buf *out)
 
 		buf_printf(out, "%s%s ", i > 0 ? "  " : "", layer->name ? layer->name : "?");
 		if (layer->failed)
-			add(out, "failed");
+			cell_put(out, "failed");
 		else if (layer->wrong > 0)
 			buf_printf(out, "%" PRIu32 "!", layer->wrong);
 		else
-			add(out, "ok");
+			cell_put(out, "ok");
 	}
 }
 
@@ -138,9 +94,9 @@ CELL(node_state)
 	const Gdr__NodeView *node = message;
 
 	(void)ctl;
-	add(out, views_state(node));
+	cell_put(out, views_state(node));
 	if (node->cloned)
-		add(out, ",cloned");
+		cell_put(out, ",cloned");
 }
 
 CELL_TEXT(node_profile, Gdr__NodeView, profile)
@@ -176,7 +132,7 @@ CELL(node_mode)
 
 	(void)ctl;
 	if (node->has_mode)
-		add(out, pbtext_enum(&gdr__mode__descriptor, (int)node->mode));
+		cell_put(out, pbtext_enum(&gdr__mode__descriptor, (int)node->mode));
 }
 
 /* Seen and wanted, where they differ. */
@@ -187,7 +143,7 @@ CELL(node_generation)
 	(void)ctl;
 	if (node->has_observed_generation && node->has_generation && node->observed_generation != node->generation)
 		buf_printf(out, "%" PRIu64 " of ", node->observed_generation);
-	add_number(out, node->has_generation, node->generation);
+	cell_put_number(out, node->has_generation, node->generation);
 }
 
 CELL(node_boot)
@@ -211,7 +167,7 @@ CELL(node_key)
 	(void)ctl;
 	if (keys_valid(node->key))
 		keys_fingerprint(node->key, fingerprint);
-	add(out, fingerprint);
+	cell_put(out, fingerprint);
 }
 
 static void
@@ -267,7 +223,7 @@ CELL(item_fix)
 	const Gdr__Item *item = message;
 
 	(void)ctl;
-	add(out, fix_text(item->has_fix, item->fix));
+	cell_put(out, fix_text(item->has_fix, item->fix));
 }
 
 static enum text_colour
@@ -316,7 +272,7 @@ CELL(change_detail)
 	const Gdr__Change *change = message;
 
 	(void)ctl;
-	add(out, change->detail ? change->detail : " ");
+	cell_put(out, change->detail ? change->detail : " ");
 }
 
 static void
@@ -324,7 +280,7 @@ change_name(const void *message, struct buf *out)
 {
 	const Gdr__Change *change = message;
 
-	add(out, change->object);
+	cell_put(out, change->object);
 }
 
 static const struct column change_columns[] = {
@@ -358,7 +314,7 @@ CELL(profile_description)
 	const Gdr__ProfileView *profile = message;
 
 	(void)ctl;
-	add(out, profile->profile ? profile->profile->description : NULL);
+	cell_put(out, profile->profile ? profile->profile->description : NULL);
 }
 
 CELL_TEXT(profile_hash, Gdr__ProfileView, hash)
@@ -450,7 +406,7 @@ CELL(drift_fix)
 	const Gdr__DriftView *drift = message;
 
 	(void)ctl;
-	add(out, fix_text(drift->has_fix, drift->fix));
+	cell_put(out, fix_text(drift->has_fix, drift->fix));
 }
 
 static enum text_colour
@@ -471,7 +427,7 @@ CELL(drift_names)
 	for (size_t i = 0; i < drift->n_nodes; i++)
 		buf_printf(out, "%s%s", i > 0 ? "," : "", drift->nodes[i]);
 	if (drift->count > drift->n_nodes && drift->n_nodes > 0)
-		add(out, ",...");
+		cell_put(out, ",...");
 }
 
 static void
@@ -500,7 +456,7 @@ CELL(user_role)
 
 	(void)ctl;
 	if (user->has_role)
-		add(out, pbtext_enum(&gdr__role__descriptor, (int)user->role));
+		cell_put(out, pbtext_enum(&gdr__role__descriptor, (int)user->role));
 }
 
 CELL_AGE(user_age, Gdr__User, created_ms)

@@ -235,6 +235,12 @@ limit_call(struct wait *wait)
 	wait->ctl->call_ms = wait->end_ms && left < wait->call_ms ? left : wait->call_ms;
 }
 
+static bool
+is_over(const struct wait *wait)
+{
+	return wait->end_ms && now_ms(wait) >= wait->end_ms;
+}
+
 /* One look; '*done' when all is as it was waited for. */
 static int
 look(struct wait *wait, Gdr__Selection *of, bool *done, struct err *err)
@@ -252,12 +258,10 @@ look(struct wait *wait, Gdr__Selection *of, bool *done, struct err *err)
 	} else {
 		rc = check_ready(wait, of, done, &failed);
 	}
-	if (rc == CTL_NO_CONTROLLER && wait->end_ms && now_ms(wait) >= wait->end_ms)
-		rc = 0; /* It had no time left to answer in. */
-	else if (rc == CTL_NO_CONTROLLER)
-		show(wait, "the controller does not answer; trying again");
-	else if (rc != 0)
+	if (rc != 0 && rc != CTL_NO_CONTROLLER)
 		return err_set(err, rc, "%s", failed.msg);
+	if (rc != 0 && !is_over(wait)) /* Else it had no time left to answer in. */
+		show(wait, "the controller does not answer; trying again");
 	return 0;
 }
 
@@ -270,7 +274,7 @@ wait_loop(struct wait *wait, Gdr__Selection *of, struct err *err)
 
 		if (rc != 0 || done)
 			return rc;
-		if (wait->end_ms && now_ms(wait) >= wait->end_ms)
+		if (is_over(wait))
 			return timed_out(wait, err);
 		if (!wait->ctl->ops->pause(wait->ctl->arg, POLL_MS))
 			return err_set(err, CTL_ERROR, "interrupted");
