@@ -1,6 +1,7 @@
 /* operator.c - what an admin asks for before there is any load. */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,11 +32,11 @@ send_request(struct wire *wire, const Gdr__Request *request, struct err *err)
 	size_t len;
 	auto_free uint8_t *data = pb_pack(&request->base, &len);
 	int64_t end = clock_ms() + PATIENCE_MS;
-	struct wire_frame frame;
 	int rc;
 
+	/* It is still connecting, or gdrd has yet to read what was sent before. */
 	while ((rc = wire_send(wire, NULL, data, len)) == -EAGAIN && clock_ms() < end)
-		(void)wire_wait(wire, 20, &frame); /* It is still connecting, and answers come to questions only. */
+		(void)poll(NULL, 0, 1);
 	return rc < 0 ? err_set(err, rc, "a request was not taken: %s", strerror(-rc)) : 0;
 }
 
