@@ -13,7 +13,8 @@
 #include "controller/report_limits.h"
 #include "proto/wire.pb-c.h"
 
-#define FRAMES_A_TURN 512     /* One commit for all of them. */
+#define FRAMES_A_TURN 512     /* One commit for all of them; */
+#define TURN_MS       100     /* but nobody else waits longer than this. */
 #define CLONE_RETRY   60000   /* ms: two machines with one key do not flap faster. */
 #define RETIRED_GRACE 5000    /* ms, at most; half a lease where that is less. */
 #define BURST_US      5000000 /* What a session may send at once: that of so long. */
@@ -357,11 +358,12 @@ static int
 on_frames(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
 	struct agents *agents = arg;
+	int64_t end = zclock_mono() + TURN_MS;
 	struct wire_frame frame;
 
 	(void)loop;
 	(void)item;
-	for (int i = 0; i < FRAMES_A_TURN && wire_recv(agents->wire, &frame) > 0; i++)
+	for (int i = 0; i < FRAMES_A_TURN && zclock_mono() < end && wire_recv(agents->wire, &frame) > 0; i++)
 		on_one(agents, &frame);
 	agents->turn.end(agents->turn.arg);
 	return 0;
