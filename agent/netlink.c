@@ -431,8 +431,9 @@ netlink_set_up(struct host *host, int index, struct err *err)
 	return set(host, NETLINK_ROUTE, &question, err);
 }
 
-int
-netlink_set_ring(struct host *host, int index, bool rx, uint32_t size, struct err *err)
+/* 'attribute' 0: nothing is to change. */
+static int
+set_rings(struct host *host, int index, uint16_t attribute, uint32_t size, struct err *err)
 {
 	union question question = { 0 };
 	uint16_t family = ethtool_family(host);
@@ -443,8 +444,23 @@ netlink_set_ring(struct host *host, int index, bool rx, uint32_t size, struct er
 	struct nlattr *header = mnl_attr_nest_start(&question.head, ETHTOOL_A_RINGS_HEADER);
 	mnl_attr_put_u32(&question.head, ETHTOOL_A_HEADER_DEV_INDEX, (uint32_t)index);
 	mnl_attr_nest_end(&question.head, header);
-	mnl_attr_put_u32(&question.head, rx ? ETHTOOL_A_RINGS_RX : ETHTOOL_A_RINGS_TX, size);
+	if (attribute)
+		mnl_attr_put_u32(&question.head, attribute, size);
 	return set(host, NETLINK_GENERIC, &question, err);
+}
+
+int
+netlink_set_ring(struct host *host, int index, bool rx, uint32_t size, struct err *err)
+{
+	return set_rings(host, index, rx ? ETHTOOL_A_RINGS_RX : ETHTOOL_A_RINGS_TX, size, err);
+}
+
+bool
+netlink_rings_fixed(struct host *host, int index)
+{
+	struct err ignored = { 0 };
+
+	return set_rings(host, index, 0, 0, &ignored) == -EOPNOTSUPP;
 }
 
 /* --- news ---------------------------------------------------------------------------------------------------- */

@@ -39,6 +39,9 @@ int netlink_set_txqueuelen(struct host *host, int index, uint32_t length, struct
 int netlink_set_up(struct host *host, int index, struct err *err);
 int netlink_set_ring(struct host *host, int index, bool rx, uint32_t size, struct err *err);
 
+/* True: its driver shows rings and lets nobody set them (virtio before Linux 6.0).  Asked by a change of nothing. */
+bool netlink_rings_fixed(struct host *host, int index);
+
 /* A descriptor that becomes readable when an interface comes, goes or changes; -1 where nobody tells. */
 int netlink_watch(struct host *host);
 void netlink_watched(int fd); /* Empties it. */

@@ -25,7 +25,7 @@
 #define FOLDER      "/etc/systemd/network"
 #define FILE_KEY    "/file" /* NAME/file */
 #define ABSENT      "absent"
-#define ALIGNED     128 /* Drivers round a ring up to a power of two, or a multiple of 8 to (vmxnet3, by the frame) 128. */
+#define ALIGNED     128  /* Drivers round a ring up to a power of two, or by a step of up to 128 (vmxnet3). */
 #define ROCE_HEADER 96   /* drivers/infiniband: iboe_get_mtu(), what RoCE v2 puts around a packet. */
 #define ROCE_MAX    4096 /* InfiniBand Architecture specification: the largest path MTU. */
 
@@ -137,18 +137,23 @@ report_number(const struct link *link, const char *what, uint32_t want, uint32_t
 }
 
 static void
-report_ring(const struct link *link, const char *what, uint32_t want, uint32_t max, uint32_t have, struct report *out)
+report_ring(struct host *host, const struct link *link, const char *what, uint32_t want, uint32_t max, uint32_t have,
+	    struct report *out)
 {
 	auto_free char *key = xasprintf("%s/%s", link->name, what);
 	auto_free char *want_text = xasprintf("%u", clamped(want, max));
 	auto_free char *have_text = xasprintf("%u", have);
+	bool right = have == clamped(want, max);
 
 	if (!link->has_ring || !max) {
 		report_add(out, key, want_text, "none", FIX_NONE, "clamped: this driver has no ring that could be set");
 		out->items[out->n - 1].clamped = true;
-	} else if (have != clamped(want, max) && is_rounded(clamped(want, max), have)) {
+	} else if (!right && is_rounded(clamped(want, max), have)) {
 		report_add(out, key, want_text, have_text, FIX_NONE, "the driver rounds %s to %s", want_text,
 			   have_text);
+	} else if (!right && netlink_rings_fixed(host, link->index)) {
+		report_add(out, key, want_text, have_text, FIX_NONE, "clamped: this driver lets nobody set its rings");
+		out->items[out->n - 1].clamped = true;
 	} else {
 		report_number(link, what, want, max, have, out);
 	}
@@ -290,9 +295,9 @@ report_link(struct host *host, const struct link *link, const struct wish *wish,
 	auto_free char *up = xasprintf("%s/up", link->name);
 
 	if (wish->rx)
-		report_ring(link, "ring.rx", wish->rx, link->rx_max, link->rx, out);
+		report_ring(host, link, "ring.rx", wish->rx, link->rx_max, link->rx, out);
 	if (wish->tx)
-		report_ring(link, "ring.tx", wish->tx, link->tx_max, link->tx, out);
+		report_ring(host, link, "ring.tx", wish->tx, link->tx_max, link->tx, out);
 	if (wish->mtu)
 		report_number(link, "mtu", wish->mtu, link->max_mtu, link->mtu, out);
 	if (wish->txqueuelen)

@@ -209,6 +209,23 @@ no_rings_is_a_limit_too(void **state)
 	expect_why("eth0/ring.rx", "clamped: this driver has no ring");
 }
 
+/* As virtio's before Linux 6.0. */
+static void
+rings_that_nobody_may_set_are_a_limit_too(void **state)
+{
+	struct answer answer = { 0 };
+
+	(void)state;
+	want("[{match: {name: ens3}, ring: {rx: 8192}}]");
+	ens3.rx = 1024;
+	put_machine();
+	add_ack(&answer, -EOPNOTSUPP, NULL);
+	put_answer("/opt/set", &answer);
+	look_well(&layer_link);
+	expect_item("ens3/ring.rx", FIX_NONE, "1024");
+	expect_why("ens3/ring.rx", "clamped: this driver lets nobody set its rings");
+}
+
 static void
 rules_find_their_interfaces(void **state)
 {
@@ -309,6 +326,7 @@ main(void)
 		TEST(limits_of_the_device_are_said),
 		TEST(rounding_is_told_from_refusal),
 		TEST(no_rings_is_a_limit_too),
+		TEST(rings_that_nobody_may_set_are_a_limit_too),
 		TEST(rules_find_their_interfaces),
 		TEST(roce_needs_room_around_its_packets),
 		TEST(files_go_with_the_wish),
