@@ -247,7 +247,7 @@ tend_all(struct agents *agents)
 
 		tend(agents, agent, now);
 		live += agent->live;
-		committed += agent->live && agent->generation > 0 && agent->committed;
+		committed += agent->live && agent->spec_hash && agent->committed;
 	}
 	agents->tally->live = live;
 	agents->tally->committed = committed;

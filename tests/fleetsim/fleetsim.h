@@ -35,7 +35,7 @@ enum order {
 /* Written by one process each, read by the one that watches. */
 struct tally {
 	atomic_size_t live;                /* Welcomed, */
-	atomic_size_t committed;           /* and the report of the newest generation is on gdrd's disk. */
+	atomic_size_t committed;           /* and its report on the profile is on gdrd's disk. */
 	atomic_ulong acks[ACK_MAX_MS + 1]; /* Reports acknowledged after so many ms. */
 };
 
