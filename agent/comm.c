@@ -35,9 +35,10 @@ struct comm {
 	Gdr__JoinToken *controller; /* agents, server_key, and node: who we are. */
 	struct wire *wire;
 	bool live;
-	bool met;               /* Was live on this socket. */
-	int attempts;           /* Since we were last live. */
-	int64_t due_connect_ms; /* All times of zclock_mono(). */
+	bool met;         /* Was live on this socket. */
+	int attempts;     /* Since we were last live. */
+	int64_t begun_ms; /* All times of zclock_mono(). */
+	int64_t due_connect_ms;
 	int64_t due_hello_ms;
 	int64_t due_lease_ms;
 	int64_t heard_ms;
@@ -118,7 +119,8 @@ send_hello(struct comm *comm)
 }
 
 /* Seconds since the worker last looked at the machine, if that is too long for one that is alive: it touches its
- * report after every pass, and a pass takes no longer than its tools may. */
+ * report after every pass, and a pass takes no longer than its tools may.  Of before we ran nothing is held against it: the
+ * host may have been off. */
 static bool
 worker_is_silent(const struct comm *comm, uint32_t *silent_s)
 {
@@ -129,6 +131,8 @@ worker_is_silent(const struct comm *comm, uint32_t *silent_s)
 	if (stat(comm->settings->report_file, &st) != 0)
 		return false;
 	int64_t age_s = time(NULL) - st.st_mtime;
+	int64_t ours_s = (zclock_mono() - comm->begun_ms) / 1000;
+	age_s = age_s < ours_s ? age_s : ours_s;
 	*silent_s = age_s > 0 ? (uint32_t)age_s : 0;
 	return age_s > patience_s;
 }
@@ -524,6 +528,7 @@ comm_run(const struct settings *settings)
 	struct comm comm = { .settings = settings, .watch = -1, .lease_ms = 30000, .report_ms = 1000, .said = WIRE_UP };
 	struct err err = { 0 };
 
+	comm.begun_ms = zclock_mono();
 	comm.signals = signals_to_end();
 	int rc = open_comm(&comm, &err);
 	if (rc == 0)
