@@ -426,6 +426,23 @@ reboots_and_what_they_brought(void **state)
 	world_close(&world);
 }
 
+/* Of a node that is there it is no error to have none. */
+static void
+no_reboots_of_what_never_was(void **state)
+{
+	struct world none = { .answers = { OK, OK "nodes: [{name: n1}]\n" } };
+	struct world mistyped = { .answers = { OK, "code: error\nmessage: there is no node 'n9'\n" } };
+
+	(void)state;
+	assert_int_equal(world_run(&none, "node reboots n1"), 0);
+	assert_has(none.diag, "no events");
+	assert_int_equal(world_run(&mistyped, "node reboots n9"), CTL_ERROR);
+	assert_has(mistyped.asked.text, "\"names\": [\"n9\"]");
+	assert_has(mistyped.diag, "there is no node 'n9'");
+	world_close(&none);
+	world_close(&mistyped);
+}
+
 static void
 event_watch_misses_none(void **state)
 {
@@ -592,6 +609,7 @@ main(void)
 		cmocka_unit_test(a_watch_redraws_a_terminal),
 		cmocka_unit_test(events_oldest_first),
 		cmocka_unit_test(reboots_and_what_they_brought),
+		cmocka_unit_test(no_reboots_of_what_never_was),
 		cmocka_unit_test(event_watch_misses_none),
 		cmocka_unit_test(drift_by_number_of_nodes),
 		cmocka_unit_test(vms_and_how_far_their_devices_are_apart),
