@@ -19,7 +19,7 @@
 #define PACE_MS     500        /* And news at most so. */
 #define HEADERS_MAX (32 << 10) /* Bytes that a connection may make us keep. */
 #define BLOCK       (64 << 10)
-#define SEND_MAX    (256 << 10) /* Bytes that wait in the kernel for one client: a reader that has stopped is soon seen. */
+#define SEND_MAX    (256 << 10) /* Bytes of a stream that wait in the kernel: who has stopped reading is soon seen. */
 #define RUNS_A_TURN 16
 
 /* A page that is kept up to date. */
@@ -106,12 +106,10 @@ on_connection(void *arg, struct MHD_Connection *connection, void **context, enum
 {
 	struct http *http = arg;
 	struct conn *conn = *context;
-	int send_max = SEND_MAX;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		conn = xcalloc(1, sizeof(*conn));
 		conn->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-		(void)setsockopt(conn->fd, SOL_SOCKET, SO_SNDBUF, &send_max, sizeof(send_max));
 		conn->deadline_ms = zclock_mono() + ASK_MS;
 		conn->next = http->conns;
 		conn->link = &http->conns;
@@ -247,10 +245,12 @@ static struct MHD_Response *
 new_stream(struct http *http, struct MHD_Connection *connection, const struct web_request *request)
 {
 	struct viewer *viewer = xcalloc(1, sizeof(*viewer));
+	int send_max = SEND_MAX;
 
 	viewer->http = http;
 	viewer->connection = connection;
 	viewer->conn = conn_of(connection);
+	(void)setsockopt(viewer->conn->fd, SOL_SOCKET, SO_SNDBUF, &send_max, sizeof(send_max));
 	viewer->place = stream_resume(site_stream(http->site), request->last_event_id);
 	viewer->told_ms = zclock_mono() - ALIVE_MS; /* The first word comes at once. */
 	viewer->next = http->viewers;
