@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "agent/cli_internal.h"
-#include "agent/host.h"
-#include "agent/inventory.h"
 #include "agent/journal.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/pci.h"
 #include "agent/pass.h"
-#include "agent/pci.h"
 #include "agent/program.h"
 #include "agent/settings.h"
 #include "common/buf.h"

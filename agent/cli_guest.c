@@ -3,12 +3,12 @@
 #include <stdio.h>
 
 #include "agent/cli_internal.h"
-#include "agent/host.h"
-#include "agent/inventory.h"
 #include "agent/layer.h"
 #include "agent/layers/nccl_env.h"
 #include "agent/layers/readiness.h"
-#include "agent/pci.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/pci.h"
 #include "agent/settings.h"
 #include "common/buf.h"
 #include "common/err.h"

@@ -4,8 +4,8 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "agent/host.h"
-#include "agent/smbios.h"
+#include "agent/machine/host.h"
+#include "agent/machine/smbios.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/file.h"

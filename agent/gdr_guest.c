@@ -5,8 +5,8 @@
 
 #include "agent/comm.h"
 #include "agent/credential.h"
-#include "agent/host.h"
 #include "agent/layer.h"
+#include "agent/machine/host.h"
 #include "agent/program.h"
 #include "agent/settings.h"
 #include "common/err.h"

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/host.h"
-#include "agent/inventory.h"
 #include "agent/journal.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/pci.h"
 #include "agent/mended.h"
-#include "agent/pci.h"
 #include "agent/program.h"
 #include "common/err.h"
 #include "common/mem.h"

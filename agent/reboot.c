@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/host.h"
 #include "agent/journal.h"
+#include "agent/machine/host.h"
 #include "agent/pass.h"
 #include "common/clock.h"
 #include "common/err.h"

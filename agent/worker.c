@@ -9,15 +9,15 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
-#include "agent/host.h"
 #include "agent/journal.h"
+#include "agent/machine/host.h"
+#include "agent/machine/netlink.h"
 #include "agent/mended.h"
-#include "agent/netlink.h"
 #include "agent/pass.h"
 #include "agent/reboot.h"
 #include "agent/settings.h"
 #include "agent/textfile.h"
-#include "agent/virt.h"
+#include "agent/vm/virt.h"
 #include "common/err.h"
 #include "common/file.h"
 #include "common/log.h"

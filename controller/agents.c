@@ -8,7 +8,7 @@
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/wire.h"
-#include "controller/fleet.h"
+#include "controller/fleet/fleet.h"
 #include "controller/keyring.h"
 #include "controller/report_limits.h"
 #include "proto/wire.pb-c.h"

@@ -8,7 +8,7 @@
 #include "common/pb.h"
 #include "common/wire.h"
 #include "controller/answers.h"
-#include "controller/fleet.h"
+#include "controller/fleet/fleet.h"
 #include "proto/wire.pb-c.h"
 
 struct enrol {

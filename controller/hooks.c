@@ -14,8 +14,8 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "controller/fleet.h"
-#include "controller/rollout.h"
+#include "controller/fleet/fleet.h"
+#include "controller/rollout/rollout.h"
 
 #define AT_ONCE    16    /* Programs that run at the same time. */
 #define OUTPUT_MAX 4096U /* Of what one says; its end counts. */

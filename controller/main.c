@@ -20,7 +20,7 @@
 #include "controller/agents.h"
 #include "controller/commits.h"
 #include "controller/enrol.h"
-#include "controller/fleet.h"
+#include "controller/fleet/fleet.h"
 #include "controller/hooks.h"
 #include "controller/keyring.h"
 #include "controller/operators.h"

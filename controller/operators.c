@@ -12,7 +12,7 @@
 #include "common/rules.h"
 #include "common/wire.h"
 #include "controller/answers.h"
-#include "controller/fleet_query.h"
+#include "controller/fleet/query.h"
 #include "controller/keyring.h"
 #include "controller/zap.h"
 #include "proto/api.pb-c.h"

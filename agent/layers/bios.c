@@ -10,11 +10,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "agent/host.h"
-#include "agent/inventory.h"
 #include "agent/journal.h"
 #include "agent/layer.h"
-#include "agent/pci.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/pci.h"
 #include "common/err.h"
 #include "common/mem.h"
 

@@ -1,7 +1,7 @@
 /* gpu.c - persistence and clocks of NVIDIA GPUs: what the recipe does by nvidia-smi -pm, -rac, -ac, -lgc, -lmc, -cc.
  *
  * Spec:     gpu: {persistence: true, graphics_clock: max, memory_clock: max, application_clocks: max, cuda_clocks: true}
- * Reads:    the driver's table of GPUs and of the clocks they can hold (agent/gpus.h); the inventory; /run/gdrfleet/gpu:
+ * Reads:    the driver's table of GPUs and of the clocks they can hold (agent/machine/gpus.h); the inventory; /run/gdrfleet/gpu:
  *           what the driver said to each setting in this boot.
  * Changes:  what differs, GPU by GPU, and judges by looking again: nvidia-smi exits 0 on much that it did not do.  What
  *           a card or a driver does not have is right as it is, and the item says so; a GPU that the driver lost, or that
@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/gpus.h"
-#include "agent/host.h"
 #include "agent/layer.h"
 #include "agent/layers/gpu.h"
 #include "agent/layers/gpu_notes.h"
+#include "agent/machine/gpus.h"
+#include "agent/machine/host.h"
 #include "common/err.h"
 #include "common/mem.h"
 

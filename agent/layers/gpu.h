@@ -3,7 +3,7 @@
 /* gpu.h - what layer gpu makes of a table of GPUs, for those that have read one. */
 
 #include "agent/layer.h"
-#include "agent/nvsmi.h"
+#include "agent/machine/nvsmi.h"
 
 struct err;
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "agent/layers/notes.h"
-#include "agent/nvsmi.h"
+#include "agent/machine/nvsmi.h"
 
 struct err;
 struct host;

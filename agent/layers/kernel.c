@@ -3,17 +3,17 @@
  * Spec:     kernel: {min_version: "5.15", iommu: passthrough, vfio: {gpus: true}, blacklist: [nouveau], cmdline: [...]}
  *           hugepages: {size: 1G, count: 750}: what is reserved at boot; layers/hugepages.c looks after it later.
  * Reads:    /proc/cmdline, /proc/modules, /sys/module/NAME/initstate, /etc/modprobe.d/gdrfleet.conf, the boot loader's
- *           entries (agent/bootloader.c), the inventory: kernel, CPU vendor, PCI ids and drivers.
+ *           entries (agent/machine/bootloader.c), the inventory: kernel, CPU vendor, PCI ids and drivers.
  * Changes:  the boot loader's configuration and /etc/modprobe.d/gdrfleet.conf, for the next boot; now:
  *           /sys/bus/pci/devices/ADDRESS/driver_override and /sys/bus/pci/drivers_probe of a GPU without a driver. */
 
 #include <stdio.h>
 
-#include "agent/bootloader.h"
-#include "agent/host.h"
-#include "agent/inventory.h"
 #include "agent/layer.h"
 #include "agent/layers/kernel_params.h"
+#include "agent/machine/bootloader.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"

@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "agent/bootloader.h"
-#include "agent/inventory.h"
-#include "agent/pages.h"
+#include "agent/machine/bootloader.h"
+#include "agent/machine/inventory.h"
+#include "agent/vm/pages.h"
 #include "common/buf.h"
 #include "common/mem.h"
 

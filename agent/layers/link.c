@@ -1,7 +1,7 @@
 /* link.c - network interfaces of a guest: MTU, queue, rings, up.
  *
  * Spec:     guest: {link: [{match: {driver: mlx5_core}, mtu: 9000, txqueuelen: 10000, ring: {rx: 8192, tx: 8192}}]}
- * Reads:    rtnetlink and ethtool netlink (agent/netlink.h), /sys/class/net/NAME/device/{driver,infiniband}
+ * Reads:    rtnetlink and ethtool netlink (agent/machine/netlink.h), /sys/class/net/NAME/device/{driver,infiniband}
  * Changes:  the same by netlink, now, in the order in which one depends on the other: rings, MTU, queue, up;
  *           /etc/systemd/network/10-gdrfleet-NAME.link, one for each interface, for later boots.
  *
@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/host.h"
 #include "agent/journal.h"
 #include "agent/layer.h"
-#include "agent/netlink.h"
+#include "agent/machine/host.h"
+#include "agent/machine/netlink.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"

@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/host.h"
 #include "agent/layer.h"
 #include "agent/layers/nccl_env.h"
 #include "agent/layers/nccl_topology.h"
-#include "agent/ncclconf.h"
+#include "agent/machine/host.h"
+#include "agent/machine/ncclconf.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/host.h"
-#include "agent/inventory.h"
-#include "agent/nccl_facts.h"
-#include "agent/ncclconf.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/nccl_facts.h"
+#include "agent/machine/ncclconf.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/ib.h"
 #include "agent/layer.h"
+#include "agent/machine/ib.h"
 
 struct buf;
 

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/host.h"
-#include "agent/inventory.h"
-#include "agent/nccl_facts.h"
-#include "agent/smbios.h"
-#include "agent/vm_topology.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/nccl_facts.h"
+#include "agent/machine/smbios.h"
+#include "agent/vm/topology.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/nccltopo.h"

@@ -7,8 +7,8 @@
  * guest calls its RDMA devices.  A template that does not fit what is here is not used: a VM that was started with
  * another definition must not be told of that one. */
 
-#include "agent/ib.h"
 #include "agent/layer.h"
+#include "agent/machine/ib.h"
 #include "common/buf.h"
 
 struct err;

@@ -3,7 +3,7 @@
  * Spec:     nic: [{match: {vendor: 15b3, device: [101d]}, settings: {ADVANCED_PCI_SETTINGS: True, MAX_ACC_OUT_READ: 44},
  *           unlock: {MAX_ACC_OUT_READ: ADVANCED_PCI_SETTINGS}, on_unset: restore, firmware: {min: 22.36.1010},
  *           load: reset}]
- * Reads:    one full query of each physical function that a rule matches (agent/mlxconfig.h), the journal: what was
+ * Reads:    one full query of each physical function that a rule matches (agent/machine/mlxconfig.h), the journal: what was
  *           staged in which boot, and what cards had before us; /sys/kernel/security/lockdown where a card is closed.
  * Changes:  the cards' stored settings, by one `set` a card with all that differs; /run/gdrfleet-agent/nic: how it
  *           ended.  Never the tool's reset verb, --with_default or -yy.
@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/host.h"
 #include "agent/journal.h"
 #include "agent/layer.h"
 #include "agent/layers/kernel_params.h"
@@ -22,6 +21,7 @@
 #include "agent/layers/nic_judge.h"
 #include "agent/layers/nic_notes.h"
 #include "agent/layers/nic_reset.h"
+#include "agent/machine/host.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "agent/host.h"
+#include "agent/machine/host.h"
 #include "common/err.h"
 #include "common/file.h"
 #include "common/mem.h"

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "agent/mlxconfig.h"
+#include "agent/machine/mlxconfig.h"
 
 struct err;
 struct host;

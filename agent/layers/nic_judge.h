@@ -18,7 +18,7 @@
 
 #include "agent/layer.h"
 #include "agent/layers/nic_notes.h"
-#include "agent/mlxconfig.h"
+#include "agent/machine/mlxconfig.h"
 
 struct nic_want {
 	const char *name;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "agent/host.h"
+#include "agent/machine/host.h"
 #include "common/err.h"
 #include "common/mem.h"
 

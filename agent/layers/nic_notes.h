@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "agent/layers/notes.h"
-#include "agent/mlxconfig.h"
+#include "agent/machine/mlxconfig.h"
 
 struct err;
 struct host;

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/host.h"
-#include "agent/inventory.h"
 #include "agent/layers/nic_card.h"
 #include "agent/layers/nic_notes.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
 #include "common/err.h"
 #include "common/mem.h"
 

@@ -2,7 +2,7 @@
  *
  * Spec:     pci: [{match: gdr-path-ports, acs: [sv, rr, cr, uf, dt]}, {match: gpus, ats: true},
  *           {match: nics, ats: true, ats_force: false, max_read_request: 4096}]
- * Reads:    the inventory; ACS, ATS and PCI Express capabilities in configuration space (agent/pci.h);
+ * Reads:    the inventory; ACS, ATS and PCI Express capabilities in configuration space (agent/machine/pci.h);
  *           /sys/kernel/iommu_groups/N/type, /sys/kernel/security/lockdown, the boot loader's entries
  * Changes:  ACS Control (bits are set, never cleared), ATS Control bit 15 (with ats_force alone), Device Control
  *           14:12.  PCI Express base specification: ACS and ATS extended capabilities, PCI Express capability. */
@@ -10,11 +10,11 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "agent/bootloader.h"
-#include "agent/host.h"
-#include "agent/inventory.h"
 #include "agent/layer.h"
-#include "agent/pci.h"
+#include "agent/machine/bootloader.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/pci.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/host.h"
 #include "agent/layers/readiness.h"
+#include "agent/machine/host.h"
 #include "common/buf.h"
 #include "common/mem.h"
 #include "common/pb.h"

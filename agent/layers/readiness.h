@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <time.h>
 
-#include "agent/gpus.h"
 #include "agent/layer.h"
 #include "agent/layers/nccl_env.h"
+#include "agent/machine/gpus.h"
 #include "common/err.h"
 
 enum ready_state {

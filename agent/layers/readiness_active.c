@@ -9,9 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/host.h"
 #include "agent/layers/readiness.h"
-#include "agent/nccltests.h"
+#include "agent/machine/host.h"
+#include "agent/machine/nccltests.h"
 #include "common/buf.h"
 #include "common/mem.h"
 

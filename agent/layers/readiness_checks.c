@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/host.h"
-#include "agent/inventory.h"
-#include "agent/kmsg.h"
 #include "agent/layers/gpu.h"
 #include "agent/layers/readiness.h"
 #include "agent/layers/readiness_judge.h"
-#include "agent/pci.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/kmsg.h"
+#include "agent/machine/pci.h"
 #include "common/buf.h"
 #include "common/mem.h"
 #include "common/nccltopo.h"

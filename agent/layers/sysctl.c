@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/host.h"
 #include "agent/journal.h"
 #include "agent/layer.h"
+#include "agent/machine/host.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"

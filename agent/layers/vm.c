@@ -1,7 +1,7 @@
 /* vm.c - the host's virtual machines: planned, defined through libvirt, kept so, started and stopped as wanted.
  *
  * Spec:     vm: [{name: "{node}-gpu0", gpus: all, nic_vfs: 1, memory: 750G, state: running, ...}]
- * Reads:    the inventory (agent/vm_plan.h makes the plan of it), libvirt's domains and networks (agent/virt.h), sysfs
+ * Reads:    the inventory (agent/vm/plan.h makes the plan of it), libvirt's domains and networks (agent/vm/virt.h), sysfs
  * Changes:  VFs, their MAC and VLAN, the driver of what VMs get (vm_devices.h); the definition that a VM starts with
  *           the next time, whether libvirt starts it with the host, and whether it runs.
  *
@@ -15,18 +15,18 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/host.h"
-#include "agent/inventory.h"
 #include "agent/journal.h"
 #include "agent/layer.h"
 #include "agent/layers/vm_compare.h"
 #include "agent/layers/vm_devices.h"
 #include "agent/layers/vm_keys.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
 #include "agent/settings.h"
-#include "agent/virt.h"
-#include "agent/vm_plan.h"
-#include "agent/vm_topology.h"
-#include "agent/vm_xml.h"
+#include "agent/vm/plan.h"
+#include "agent/vm/topology.h"
+#include "agent/vm/virt.h"
+#include "agent/vm/xml.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/pb.h"

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "agent/smbios.h"
-#include "agent/vm_topology.h"
+#include "agent/machine/smbios.h"
+#include "agent/vm/topology.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/host.h"
-#include "agent/inventory.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
 #include "common/err.h"
 #include "common/mem.h"
 

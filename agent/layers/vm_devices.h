@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "agent/layer.h"
-#include "agent/vm_plan.h"
+#include "agent/vm/plan.h"
 
 /* 'busy': the VM of the plan runs. */
 void vm_devices_inspect(const struct machine *machine, const Gdr__Spec *spec, const struct vm_plans *plans,

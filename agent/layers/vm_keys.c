@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "agent/credential.h"
-#include "agent/host.h"
+#include "agent/machine/host.h"
 #include "agent/settings.h"
 #include "common/err.h"
 #include "common/file.h"

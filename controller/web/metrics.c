@@ -11,7 +11,7 @@
 #include "common/pbtext.h"
 #include "controller/agents.h"
 #include "controller/commits.h"
-#include "controller/fleet_query.h"
+#include "controller/fleet/query.h"
 #include "controller/web/http.h"
 #include "controller/web/process.h"
 #include "controller/zap.h"

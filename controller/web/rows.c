@@ -6,7 +6,7 @@
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
-#include "controller/fleet_query.h"
+#include "controller/fleet/query.h"
 
 struct row {
 	char *name;

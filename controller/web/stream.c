@@ -7,7 +7,7 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
-#include "controller/fleet_query.h"
+#include "controller/fleet/query.h"
 #include "controller/web/api.h"
 #include "controller/web/rows.h"
 

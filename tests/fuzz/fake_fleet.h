@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "common/err.h"
-#include "controller/fleet_query.h"
+#include "controller/fleet/query.h"
 #include "controller/keyring.h"
 #include "controller/store.h"
 #include "controller/zap.h"

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/bootloader.h"
-#include "agent/inventory.h"
 #include "agent/layers/kernel_params.h"
+#include "agent/machine/bootloader.h"
+#include "agent/machine/inventory.h"
 #include "common/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

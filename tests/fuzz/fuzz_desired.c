@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/host.h"
 #include "agent/journal.h"
+#include "agent/machine/host.h"
 #include "agent/pass.h"
 #include "agent/program.h"
 #include "agent/reboot.h"

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "agent/bootloader.h"
-#include "agent/host.h"
-#include "agent/inventory.h"
 #include "agent/layer.h"
-#include "agent/pci.h"
+#include "agent/machine/bootloader.h"
+#include "agent/machine/host.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/pci.h"
 #include "common/err.h"
 #include "common/mem.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/mlxconfig.h"
+#include "agent/machine/mlxconfig.h"
 #include "common/err.h"
 #include "common/mem.h"
 

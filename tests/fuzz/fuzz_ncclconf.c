@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "agent/ib.h"
-#include "agent/ncclconf.h"
+#include "agent/machine/ib.h"
+#include "agent/machine/ncclconf.h"
 #include "common/buf.h"
 #include "common/mem.h"
 

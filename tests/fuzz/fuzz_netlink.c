@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/netlink.h"
-#include "agent/smbios.h"
+#include "agent/machine/netlink.h"
+#include "agent/machine/smbios.h"
 #include "common/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

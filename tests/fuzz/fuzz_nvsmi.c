@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "agent/nvsmi.h"
+#include "agent/machine/nvsmi.h"
 #include "common/err.h"
 #include "common/mem.h"
 

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-#include "agent/kmsg.h"
-#include "agent/nccltests.h"
+#include "agent/machine/kmsg.h"
+#include "agent/machine/nccltests.h"
 #include "common/err.h"
 #include "common/mem.h"
 

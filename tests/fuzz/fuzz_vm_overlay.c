@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/vm_xml_internal.h"
+#include "agent/vm/xml_internal.h"
 #include "common/err.h"
 #include "common/mem.h"
 

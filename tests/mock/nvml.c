@@ -38,7 +38,7 @@ struct pci {
 	char bus_id[32];
 };
 
-/* The functions that agent/nvml.c looks up by name. */
+/* The functions that agent/machine/nvml.c looks up by name. */
 int nvmlInit_v2(void);
 int nvmlShutdown(void);
 int nvmlSystemGetDriverVersion(char *out, unsigned len);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/host.h"
-#include "agent/pci.h"
+#include "agent/machine/host.h"
+#include "agent/machine/pci.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/err.h"

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/host.h"
 #include "agent/journal.h"
+#include "agent/machine/host.h"
 #include "agent/pass.h"
 #include "agent/program.h"
 #include "agent/reboot.h"

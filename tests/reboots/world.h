@@ -2,7 +2,7 @@
 
 /* world.h - one played GPU host: two ConnectX cards, a boot loader's worth of nothing, and the agent's own code on it.
  *
- * world_door.c stands in for agent/host.h, agent/pci.h, the disk and the clock, so that the agent's policy, journal,
+ * world_door.c stands in for agent/machine/host.h, agent/machine/pci.h, the disk and the clock, so that the agent's policy, journal,
  * layer and reboot code run as they are: in one process, on virtual time.  Every call of theirs through a door is a
  * moment at which the agent, the host, or both may die; what is on the played disk and in the played cards stays. */
 

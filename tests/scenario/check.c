@@ -5,8 +5,8 @@
 
 #include "common/mem.h"
 #include "common/pbtext.h"
-#include "controller/fleet_query.h"
-#include "controller/rollout.h"
+#include "controller/fleet/query.h"
+#include "controller/rollout/rollout.h"
 #include "tests/scenario/programs.h"
 
 #define NS(name) GDR__ROLLOUT_NODE_STATE__ROLLOUT_NODE_##name

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "controller/rollout.h"
+#include "controller/rollout/rollout.h"
 #include "tests/scenario/sim.h"
 
 #define RETRY_MS 5000

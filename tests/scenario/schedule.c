@@ -7,7 +7,7 @@
 #include "common/keys.h"
 #include "common/mem.h"
 #include "common/pbtext.h"
-#include "controller/rollout.h"
+#include "controller/rollout/rollout.h"
 #include "tests/scenario/disk.h"
 #include "tests/scenario/programs.h"
 

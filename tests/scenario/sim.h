@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "common/err.h"
-#include "controller/fleet.h"
-#include "controller/rollout.h"
+#include "controller/fleet/fleet.h"
+#include "controller/rollout/rollout.h"
 
 #define HOSTS_MAX    2000
 #define REVISIONS    4

@@ -3,7 +3,7 @@
 /* links.h - the network interfaces of a simulated guest, and the kernel that answers for them.
  *
  * .sim/links in its root has a line for each: "INDEX NAME MAC MTU MAX-MTU TXQUEUELEN UP RX RX-MAX TX TX-MAX"; a maximum of 0 is a
- * driver that has no rings.  .sim/bin/netlink is what agent/netlink.h asks. */
+ * driver that has no rings.  .sim/bin/netlink is what agent/machine/netlink.h asks. */
 
 #include <net/if.h>
 #include <stdbool.h>

@@ -10,7 +10,7 @@
 #include "common/keys.h"
 #include "common/pbtext.h"
 #include "controller/db.h"
-#include "controller/fleet_query.h"
+#include "controller/fleet/query.h"
 #include "controller/keyring.h"
 #include "controller/store.h"
 #include "controller/zap.h"

@@ -2,10 +2,10 @@
 
 /* layer.h - one layer over a tree: inspect it, find its items, apply them.  Include after cmocka.h. */
 
-#include "agent/inventory.h"
 #include "agent/journal.h"
 #include "agent/layer.h"
-#include "agent/pci.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/pci.h"
 #include "tests/unit/tree_pci.h"
 
 static struct machine machine;

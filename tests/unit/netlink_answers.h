@@ -8,7 +8,7 @@
 #include <linux/genetlink.h>
 #include <linux/rtnetlink.h>
 
-#include "agent/netlink.h"
+#include "agent/machine/netlink.h"
 #include "common/buf.h"
 
 #define ETHTOOL_FAMILY 0x15

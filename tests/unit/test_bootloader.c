@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "agent/bootloader.h"
+#include "agent/machine/bootloader.h"
 #include "tests/unit/tree.h"
 
 #define N_TOOLS 3

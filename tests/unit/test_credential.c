@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "agent/credential.h"
-#include "agent/smbios.h"
+#include "agent/machine/smbios.h"
 #include "common/buf.h"
 #include "common/keys.h"
 #include "tests/unit/tree.h"

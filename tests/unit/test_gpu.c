@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-#include "agent/gpus.h"
+#include "agent/machine/gpus.h"
 #include "common/buf.h"
 #include "common/file.h"
 #include "tests/unit/layer.h"

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/host.h"
+#include "agent/machine/host.h"
 #include "common/err.h"
 
 #define PATIENCE_MS 20000

@@ -8,8 +8,8 @@
 
 #include <errno.h>
 
-#include "agent/inventory.h"
-#include "agent/pci.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/pci.h"
 #include "tests/unit/tree_pci.h"
 
 static struct host *host;

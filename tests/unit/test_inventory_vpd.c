@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "agent/inventory_internal.h"
+#include "agent/machine/inventory_internal.h"
 #include "common/mem.h"
 
 #define NAME           \

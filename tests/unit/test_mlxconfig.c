@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/mlxconfig.h"
+#include "agent/machine/mlxconfig.h"
 #include "common/err.h"
 #include "common/file.h"
 #include "common/mem.h"

@@ -1,5 +1,5 @@
 /* Links: agent */
-/* layers/nccl.c, and what it stands on: agent/ib.c, agent/ncclconf.c. */
+/* layers/nccl.c, and what it stands on: agent/machine/ib.c, agent/machine/ncclconf.c. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,10 +10,10 @@
 
 #include <errno.h>
 
-#include "agent/ib.h"
 #include "agent/layers/nccl_env.h"
-#include "agent/ncclconf.h"
-#include "agent/smbios.h"
+#include "agent/machine/ib.h"
+#include "agent/machine/ncclconf.h"
+#include "agent/machine/smbios.h"
 #include "common/buf.h"
 #include "common/pb.h"
 #include "common/pbtext.h"

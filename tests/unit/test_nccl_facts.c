@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "agent/inventory.h"
-#include "agent/nccl_facts.h"
+#include "agent/machine/inventory.h"
+#include "agent/machine/nccl_facts.h"
 #include "tests/unit/tree.h"
 
 static struct host *host;

@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "agent/host.h"
-#include "agent/netlink.h"
+#include "agent/machine/host.h"
+#include "agent/machine/netlink.h"
 #include "common/err.h"
 #include "common/mem.h"
 

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-#include "agent/nvsmi.h"
+#include "agent/machine/nvsmi.h"
 #include "tests/unit/folder.h"
 
 #define FIXTURES TESTS_DIR "/fixtures/nvidia-smi/"

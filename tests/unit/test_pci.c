@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "agent/pci.h"
+#include "agent/machine/pci.h"
 #include "tests/unit/tree_pci.h"
 
 #define DEV "0000:17:00.0"

@@ -1,5 +1,5 @@
 /* Links: agent */
-/* layers/readiness.c, and the parsers that it stands on: agent/nccltests.c, agent/kmsg.c. */
+/* layers/readiness.c, and the parsers that it stands on: agent/machine/nccltests.c, agent/machine/kmsg.c. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +10,9 @@
 
 #include <errno.h>
 
-#include "agent/kmsg.h"
 #include "agent/layers/readiness.h"
-#include "agent/nccltests.h"
+#include "agent/machine/kmsg.h"
+#include "agent/machine/nccltests.h"
 #include "common/buf.h"
 #include "common/file.h"
 #include "common/pb.h"

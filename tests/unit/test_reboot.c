@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "agent/host.h"
 #include "agent/journal.h"
+#include "agent/machine/host.h"
 #include "agent/program.h"
 #include "agent/reboot.h"
 #include "tests/unit/folder.h"

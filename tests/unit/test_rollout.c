@@ -13,7 +13,7 @@
 #include "common/mem.h"
 #include "common/pb.h"
 #include "common/pbtext.h"
-#include "controller/rollout.h"
+#include "controller/rollout/rollout.h"
 
 #define NODES 6
 #define NOW   1700000000000

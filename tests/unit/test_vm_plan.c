@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "agent/pages.h"
+#include "agent/vm/pages.h"
 #include "tests/unit/test_ctl_assert.h"
 #include "tests/unit/vm_host.h"
 

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "agent/vm_plan.h"
-#include "agent/vm_topology.h"
+#include "agent/vm/plan.h"
+#include "agent/vm/topology.h"
 #include "common/buf.h"
 #include "common/mem.h"
 #include "common/nccltopo_lint.h"

@@ -10,7 +10,7 @@
 #include <libxml/xpath.h>
 #include <unistd.h>
 
-#include "agent/vm_xml.h"
+#include "agent/vm/xml.h"
 #include "common/err.h"
 #include "tests/unit/test_ctl_assert.h"
 #include "tests/unit/vm_host.h"

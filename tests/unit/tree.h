@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "agent/host.h"
+#include "agent/machine/host.h"
 #include "common/err.h"
 #include "common/mem.h"
 

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#include "agent/inventory.h"
-#include "agent/vm_plan.h"
+#include "agent/machine/inventory.h"
+#include "agent/vm/plan.h"
 #include "common/mem.h"
 
 #define GIB           (UINT64_C(1) << 30)

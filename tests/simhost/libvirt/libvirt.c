@@ -1,4 +1,4 @@
-/* libvirt.c - libvirt.so.0 of a simulated host: the calls that agent/virt.c makes, over the files of vms.h.
+/* libvirt.c - libvirt.so.0 of a simulated host: the calls that agent/vm/virt.c makes, over the files of vms.h.
  *
  * Its URI is "sim:DIR".  Faults: libvirt-away, libvirt-hangs, libvirt-refuses, vm-start-fails, vm-deaf. */
 
