@@ -82,6 +82,7 @@ everybody() {
 	ctl status | grep -q "^$nodes nodes, $nodes connected"
 }
 within 30 everybody
+throughout 2 everybody # The last welcome arrives, too.
 stop fleetsim
 grep -q "connected in the end *$nodes of $nodes" "$WORK/fleetsim.log" || broken 'not all were connected in the end'
 expect 0 ctl event list -n 1000
