@@ -38,7 +38,7 @@ hostile() {
 	[ "$(memory)" -lt $((before + 100 * PATIENCE)) ] || broken "$1 clients make gdrd grow"
 }
 all_cut() {
-	grep -qx "cut $1" <<<"$SAID" || broken "not all $1 were cut"
+	grep -qx "cut $1" <<<"$SAID" || broken "not all $1 were cut, but only those: $SAID"
 }
 
 note "$nodes agents, each with something new every second"
