@@ -18,6 +18,16 @@ trap end_quickstart EXIT
 root_of() {
 	printf '%s\n' "$Q/hosts/$1"
 }
+note 'each program that it runs is one that it asks for'
+for name in gdrd gdrctl gdr-agent gdr-guest gdr-simhost; do
+	rm -rf "$WORK/programs"
+	mkdir "$WORK/programs"
+	ln -s "$BIN"/gdr* "$WORK/programs/"
+	rm "$WORK/programs/$name"
+	expect 1 "$SOURCE/deploy/quickstart" --dir "$Q" --bin "$WORK/programs"
+	complains "no program .*/$name\$"
+done
+
 note 'two hosts'
 expect 0 quickstart start --hosts 2 --port "$PORT"
 says 'sim1 .*ready'

@@ -437,6 +437,8 @@ find_agents(struct init *init, struct err *err)
 	if (!init->agent || access(init->agent, X_OK) < 0)
 		return err_set(err, -ENOENT, "no program %s (--agent PATH)",
 			       options->agent ? options->agent : "gdr-agent");
+	if (!init->guest)
+		log_warn("no program gdr-guest beside this one: nothing runs in the VMs");
 	add_child(init, "worker", NULL, init->agent, init->sim->dir, "agent.yaml");
 	add_child(init, "comm", NULL, init->agent, init->sim->dir, "agent.yaml");
 	return 0;
