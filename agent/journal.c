@@ -284,12 +284,6 @@ add_kept(Gdr__Journal *state, const char *layer, const char *key, const char *va
 	return kept;
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 int
 journal_keep(struct journal *journal, const char *layer, const char *key, const char *value, const char *unlock,
 	     bool restore, struct err *err)

@@ -3,6 +3,7 @@
 /* mem.h - ownership.  A local that owns something is declared auto_*; handing it on is steal().
  * Out of memory ends the process (systemd restarts it), so no caller checks for it. */
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,13 @@ void *xcalloc(size_t n, size_t size) __attribute__((returns_nonnull, warn_unused
 void *xrealloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull, warn_unused_result));
 char *xstrdup(const char *s) __attribute__((returns_nonnull, warn_unused_result));
 char *xasprintf(const char *fmt, ...) __attribute__((returns_nonnull, warn_unused_result, format(printf, 1, 2)));
+
+/* Equal, or both NULL: of texts that need not be there. */
+static inline bool
+same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
 
 /* Takes what '*p' owns; the auto_free that stays behind frees NULL. */
 #define steal(p)                                \

@@ -9,12 +9,6 @@
 #include "controller/grant.h"
 #include "controller/rollout/rollout.h"
 
-static bool
-same(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static void
 mark_push(struct fleet *fleet, struct node *node)
 {
@@ -27,7 +21,7 @@ mark_push(struct fleet *fleet, struct node *node)
 static bool
 says(const struct node *node, Gdr__Outcome outcome)
 {
-	return fleet_report_is_current(node) && same(node->report->boot_id, node->boot_id) &&
+	return fleet_report_is_current(node) && same_text(node->report->boot_id, node->boot_id) &&
 	       node->report->outcome == outcome;
 }
 
@@ -74,7 +68,7 @@ grant(struct fleet *fleet, struct node *node, uint64_t now_ms)
 static void
 must_wait(struct fleet *fleet, struct node *node, const char *why)
 {
-	if (same(node->wait_why, why))
+	if (same_text(node->wait_why, why))
 		return;
 	fleet_set_text(&node->wait_why, why);
 	fleet_touch(fleet, node);

@@ -19,12 +19,6 @@
 #define GENERATION_MAX (UINT64_MAX / 4) /* No agent gets that far by being told. */
 #define MENDED_MAX     32               /* That are looked at; no agent tells of so many. */
 
-static bool
-same(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* As the kernel writes them, but of any form: it is stored, shown and compared. */
 static bool
 is_boot_id(const char *boot_id)
@@ -61,9 +55,9 @@ take_boot(struct fleet *fleet, struct node *node, const char *boot_id, uint64_t 
 {
 	auto_free char *object = xasprintf("node/%s", node->name);
 
-	if (!is_boot_id(boot_id) || same(node->boot_id, boot_id))
+	if (!is_boot_id(boot_id) || same_text(node->boot_id, boot_id))
 		return;
-	if (node->grant_boot && !same(node->grant_boot, boot_id)) {
+	if (node->grant_boot && !same_text(node->grant_boot, boot_id)) {
 		fleet_event(fleet, now_ms, object, "node.rebooted", object, "back after %llu s",
 			    seconds_since(node->granted_ms, now_ms));
 		fleet_set_text(&node->grant_boot, NULL);
@@ -71,7 +65,7 @@ take_boot(struct fleet *fleet, struct node *node, const char *boot_id, uint64_t 
 		fleet_event(fleet, now_ms, object, "node.rebooted", object,
 			    node->host ? "it says so itself" : "without a grant of ours");
 	}
-	if (node->leave_boot && !same(node->leave_boot, boot_id)) {
+	if (node->leave_boot && !same_text(node->leave_boot, boot_id)) {
 		fleet_set_text(&node->leave_boot, NULL);
 		fleet_set_text(&node->leave_why, NULL);
 	}
@@ -104,7 +98,7 @@ take_generation(struct fleet *fleet, struct node *node, uint64_t told, uint64_t 
 static void
 take_content(struct fleet *fleet, struct node *node, const Gdr__Report *news, uint64_t now_ms)
 {
-	if (news->generation != node->generation || same(news->spec_hash, node->spec_hash))
+	if (news->generation != node->generation || same_text(news->spec_hash, node->spec_hash))
 		return;
 	auto_free char *object = xasprintf("node/%s", node->name);
 	if (!node->host || fleet_may_note(node, now_ms))
@@ -119,7 +113,7 @@ take_content(struct fleet *fleet, struct node *node, const Gdr__Report *news, ui
 static void
 take_numbers(struct fleet *fleet, struct node *node, uint64_t generation, const char *grant)
 {
-	if (generation != node->generation || !same(grant, node->grant_boot))
+	if (generation != node->generation || !same_text(grant, node->grant_boot))
 		mark_push(fleet, node);
 }
 
@@ -140,7 +134,7 @@ fleet_hello(struct fleet *fleet, struct node *node, const Gdr__Hello *hello, uin
 {
 	heard(fleet, node, now_ms);
 	node->connected = true;
-	if (!same(node->version, hello->version))
+	if (!same_text(node->version, hello->version))
 		fleet_set_text(&node->version, hello->version);
 	take_boot(fleet, node, hello->boot_id, now_ms);
 	take_generation(fleet, node, hello->generation, now_ms);
@@ -158,8 +152,8 @@ static bool
 is_told(const Gdr__Report *report, const Gdr__Mended *mended)
 {
 	for (size_t i = 0; i < count_mended(report); i++)
-		if (report->mended[i]->at_ms == mended->at_ms && same(report->mended[i]->layer, mended->layer) &&
-		    same(report->mended[i]->key, mended->key))
+		if (report->mended[i]->at_ms == mended->at_ms && same_text(report->mended[i]->layer, mended->layer) &&
+		    same_text(report->mended[i]->key, mended->key))
 			return true;
 	return false;
 }

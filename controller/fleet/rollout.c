@@ -189,19 +189,13 @@ struct fleet_world {
 	char *shut;
 };
 
-static bool
-same(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* Of what is wanted now, in the boot that runs, by an agent that converges. */
 static bool
 is_measured(const struct node *node)
 {
 	const Gdr__Report *report = node->report;
 
-	return fleet_report_is_current(node) && node->profile && same(report->boot_id, node->boot_id) &&
+	return fleet_report_is_current(node) && node->profile && same_text(report->boot_id, node->boot_id) &&
 	       node->mode == GDR__MODE__MODE_ENFORCE && !node->grant_boot && !node->silent_s &&
 	       (!report->has_mode || report->mode == GDR__MODE__MODE_ENFORCE);
 }

@@ -21,18 +21,12 @@ judged(Gdr__NodeState state, char *why, const char *remedy)
 	return (struct judgement){ state, why, remedy ? xstrdup(remedy) : NULL };
 }
 
-static bool
-same(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 bool
 fleet_report_is_current(const struct node *node)
 {
 	const Gdr__Report *report = node->report;
 
-	return report && report->generation == node->generation && same(report->spec_hash, node->spec_hash);
+	return report && report->generation == node->generation && same_text(report->spec_hash, node->spec_hash);
 }
 
 static bool
@@ -48,7 +42,7 @@ static const char *
 last_words(const struct node *node)
 {
 	const Gdr__Report *report = node->report;
-	bool of_it = report && same(report->boot_id, node->grant_boot) &&
+	bool of_it = report && same_text(report->boot_id, node->grant_boot) &&
 		     report->outcome == GDR__OUTCOME__OUTCOME_WANTS_REBOOT;
 
 	return of_it && report->why ? report->why : "";
@@ -159,7 +153,7 @@ by_wish(const struct node *node)
 			GDR__NODE_STATE__NODE_CONVERGING,
 			xasprintf("generation %llu has not been measured yet", (unsigned long long)node->generation),
 			NULL);
-	if (!same(node->report->boot_id, node->boot_id))
+	if (!same_text(node->report->boot_id, node->boot_id))
 		return judged(GDR__NODE_STATE__NODE_CONVERGING, xstrdup("this boot has not been measured yet"), NULL);
 	return by_report(node);
 }

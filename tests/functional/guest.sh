@@ -4,10 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 
 [ -x "$BIN/gdr-guest" ] || { echo "skipped: no program $BIN/gdr-guest"; exit 77; }
-G=$(root_of h1)/.sim/guests/h1-gpu0
-guest() {
-	"$BIN/gdr-guest" --config "$G/etc/gdrfleet/guest.yaml" "$@"
-}
 # link NAME FIELD [VALUE]: what the guest's kernel has of an interface, or makes it so.
 link() {
 	if [ $# -gt 2 ]; then

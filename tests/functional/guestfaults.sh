@@ -7,15 +7,7 @@
 for tool in "$BIN/gdr-guest" curl python3; do
 	command -v "$tool" >/dev/null || { echo "skipped: no $tool"; exit 77; }
 done
-G=$(root_of h1)/.sim/guests/h1-gpu0
 TOPOLOGY=$G/var/run/nvidia-topologyd/virtualTopology.xml
-guest() {
-	"$BIN/gdr-guest" --config "$G/etc/gdrfleet/guest.yaml" "$@"
-}
-# inside break|mend [FAULT]: in h1's guest.
-inside() {
-	expect 0 "$BIN/gdr-simhost" "$1" "$(root_of h1)/h1-gpu0" "${@:2}"
-}
 rest() {
 	curl -sS -m 10 "http://127.0.0.1:$((PORT + 3))/api/v1/nodes$1"
 }

@@ -4,14 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 
 [ -x "$BIN/gdr-guest" ] || { echo "skipped: no program $BIN/gdr-guest"; exit 77; }
-G=$(root_of h1)/.sim/guests/h1-gpu0
-guest() {
-	"$BIN/gdr-guest" --config "$G/etc/gdrfleet/guest.yaml" "$@"
-}
-# inside break|mend [FAULT...]: in h1's guest.
-inside() {
-	expect 0 "$BIN/gdr-simhost" "$1" "$(root_of h1)/h1-gpu0" "${@:2}"
-}
 # measure READINESS: gdr-guest check --active against a profile of just these checks.
 measure() {
 	printf 'kind: Profile\nname: measure\nspec: {guest: {readiness: {active: on-demand, active_timeout: 2s, %s}}}\n' "$1" >"$WORK/measure.yaml"

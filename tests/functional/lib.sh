@@ -205,6 +205,15 @@ host_up() {
 	spawn "$1" "$BIN/gdr-simhost" run "$(root_of "$1")" --agent "$BIN/gdr-agent" --reboot-time 1s
 }
 
+# In h1's only VM: its root; gdr-guest there; inside break|mend [FAULT...].
+G=$(root_of h1)/.sim/guests/h1-gpu0
+guest() {
+	"$BIN/gdr-guest" --config "$G/etc/gdrfleet/guest.yaml" "$@"
+}
+inside() {
+	expect 0 "$BIN/gdr-simhost" "$1" "$(root_of h1)/h1-gpu0" "${@:2}"
+}
+
 # report_make FILE: what an eight-GPU host says of itself before anything was done about it, as JSON.
 report_make() {
 	expect 0 "$BIN/gdr-simhost" create "$WORK/like" --name like

@@ -39,18 +39,12 @@ byte(struct input *in)
 
 /* --- what must hold -------------------------------------------------------------------------------------------------- */
 
-static bool
-same(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static void
 check_node(struct run *run, const struct node *node)
 {
 	/* A grant is for the boot that is. */
-	fake_check(!node->grant_boot || same(node->grant_boot, node->boot_id));
-	fake_check(!node->leave_boot || same(node->leave_boot, node->boot_id));
+	fake_check(!node->grant_boot || same_text(node->grant_boot, node->boot_id));
+	fake_check(!node->leave_boot || same_text(node->leave_boot, node->boot_id));
 	fake_check(!node->push || node->touched);
 	fake_check(!node->acknowledge || node->touched);
 	fake_check(node->generation > 0);
@@ -85,8 +79,8 @@ check_view(struct run *run, const struct node *node)
 		return;
 	/* Ready: settled, of this content and this boot. */
 	fake_check(view->report->has_outcome && view->report->outcome == GDR__OUTCOME__OUTCOME_SETTLED);
-	fake_check(same(view->report->boot_id, view->boot_id));
-	fake_check(same(view->report->spec_hash, view->desired->spec_hash));
+	fake_check(same_text(view->report->boot_id, view->boot_id));
+	fake_check(same_text(view->report->spec_hash, view->desired->spec_hash));
 	fake_check(view->observed_generation == view->generation);
 }
 

@@ -68,6 +68,20 @@ note(const struct sim *sim, const char *name, const char *value, struct err *err
 	return tree_close(&tree);
 }
 
+static int
+act_now_on(const struct sim *sim, const struct fault *fault, const char *value, bool broken, struct err *err)
+{
+	struct tree tree;
+	const struct act act = { .sim = sim, .tree = &tree, .value = value, .broken = broken };
+	int rc = sim_tree(sim, &tree, err);
+
+	if (rc < 0)
+		return rc;
+	rc = fault->now(&act, err);
+	int closed = tree_close(&tree);
+	return rc < 0 ? rc : closed;
+}
+
 int
 faults_break(const struct sim *sim, const char *text, bool now, struct err *err)
 {
@@ -86,7 +100,7 @@ faults_break(const struct sim *sim, const char *text, bool now, struct err *err)
 	if (fault->moment != ONE_TIME && sim_broken(sim, fault->name))
 		rc = faults_mend(sim, fault->name, false, err);
 	if (rc == 0 && fault->now && (now || fault->moment != AT_BOOT))
-		rc = fault->now(sim, value, true, err);
+		rc = act_now_on(sim, fault, value, true, err);
 	if (rc < 0)
 		return err_wrap(err, "%s", fault->name);
 	return fault->moment == ONE_TIME ? 0 : note(sim, fault->name, value, err);
@@ -102,7 +116,7 @@ mend(const struct sim *sim, const struct fault *fault, bool now, struct err *err
 		return 0;
 	rc = note(sim, fault->name, NULL, err);
 	if (rc == 0 && fault->now && (now || fault->moment == AT_ONCE))
-		rc = fault->now(sim, value, false, err);
+		rc = act_now_on(sim, fault, value, false, err);
 	return rc < 0 ? err_wrap(err, "%s", fault->name) : 0;
 }
 
@@ -127,7 +141,7 @@ faults_boot(const struct sim *sim, struct err *err)
 	for (const struct fault *fault = table_of(sim); fault->name && rc == 0; fault++) {
 		auto_free char *value = fault->now ? sim_fault(sim, fault->name) : NULL;
 
-		if (value && fault->now(sim, value, true, err) < 0)
+		if (value && act_now_on(sim, fault, value, true, err) < 0)
 			rc = err_wrap(err, "%s", fault->name);
 	}
 	return rc;

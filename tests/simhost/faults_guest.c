@@ -22,26 +22,21 @@
 /* --- interfaces -------------------------------------------------------------------------------------------------- */
 
 static int
-edit_link(const struct sim *sim, const char *name, void (*edit)(struct sim_link *link, bool broken), bool broken,
-	  struct err *err)
+edit_link(const struct act *act, void (*edit)(struct sim_link *link, bool broken), struct err *err)
 {
+	const char *name = *act->value ? act->value : FIRST_NIC;
 	struct sim_link links[LINKS_MAX] = { 0 };
 	bool found = false;
-	struct tree tree;
-	int rc = sim_tree(sim, &tree, err);
 
-	if (rc < 0)
-		return rc;
-	(void)flock(tree.fd, LOCK_EX);
-	int n = links_load(&tree, links);
+	(void)flock(act->tree->fd, LOCK_EX);
+	int n = links_load(act->tree, links);
 	for (int i = 0; i < n; i++)
-		if (strcmp(links[i].name, *name ? name : FIRST_NIC) == 0) {
-			edit(&links[i], broken);
+		if (strcmp(links[i].name, name) == 0) {
+			edit(&links[i], act->broken);
 			found = true;
 		}
-	links_save(&tree, links, n);
-	rc = tree_close(&tree);
-	return rc == 0 && !found ? err_set(err, -ENODEV, "it has no interface %s", *name ? name : FIRST_NIC) : rc;
+	links_save(act->tree, links, n);
+	return found ? 0 : err_set(err, -ENODEV, "it has no interface %s", name);
 }
 
 static void
@@ -52,9 +47,9 @@ reset_rings(struct sim_link *link, bool broken)
 }
 
 static int
-ring_reset(const struct sim *sim, const char *value, bool broken, struct err *err)
+ring_reset(const struct act *act, struct err *err)
 {
-	return edit_link(sim, value, reset_rings, broken, err);
+	return edit_link(act, reset_rings, err);
 }
 
 static void
@@ -65,9 +60,9 @@ reset_mtu(struct sim_link *link, bool broken)
 }
 
 static int
-mtu_reset(const struct sim *sim, const char *value, bool broken, struct err *err)
+mtu_reset(const struct act *act, struct err *err)
 {
-	return edit_link(sim, value, reset_mtu, broken, err);
+	return edit_link(act, reset_mtu, err);
 }
 
 static void
@@ -78,108 +73,84 @@ limit_mtu(struct sim_link *link, bool broken)
 }
 
 static int
-mtu_limited(const struct sim *sim, const char *value, bool broken, struct err *err)
+mtu_limited(const struct act *act, struct err *err)
 {
-	return edit_link(sim, value, limit_mtu, broken, err);
+	return edit_link(act, limit_mtu, err);
 }
 
 /* --- files that say something else ------------------------------------------------------------------------------- */
 
 /* 'path' holds 'text' until it is mended; meanwhile what it held is kept as .sim/whole/NAME. */
 static int
-overlay(const struct sim *sim, const char *name, const char *path, const char *text, bool broken, struct err *err)
+overlay(const struct act *act, const char *name, const char *path, const char *text, struct err *err)
 {
 	auto_free char *kept = xasprintf(".sim/whole/%s", name);
-	struct tree tree;
-	int rc = sim_tree(sim, &tree, err);
+	auto_free char *whole = tree_read(act->tree, act->broken ? path : kept);
 
-	if (rc < 0)
-		return rc;
-	auto_free char *whole = tree_read(&tree, broken ? path : kept);
-	if (broken && whole)
-		tree_printf(&tree, kept, "%s", whole);
+	if (act->broken && whole)
+		tree_printf(act->tree, kept, "%s", whole);
 	if (whole)
-		tree_printf(&tree, path, "%s\n", broken ? text : whole);
-	if (!broken)
-		tree_remove(&tree, kept);
-	rc = tree_close(&tree);
-	return rc == 0 && !whole ? err_set(err, -ENOENT, "it has no %s", path) : rc;
+		tree_printf(act->tree, path, "%s\n", act->broken ? text : whole);
+	if (!act->broken)
+		tree_remove(act->tree, kept);
+	return whole ? 0 : err_set(err, -ENOENT, "it has no %s", path);
 }
 
 static int
-gid_gone(const struct sim *sim, const char *value, bool broken, struct err *err)
+gid_gone(const struct act *act, struct err *err)
 {
-	auto_free char *path = xasprintf("sys/class/infiniband/%s/ports/1/gids/1", *value ? value : FIRST_HCA);
+	auto_free char *path = xasprintf("sys/class/infiniband/%s/ports/1/gids/1",
+					 *act->value ? act->value : FIRST_HCA);
 
-	return overlay(sim, "gid", path, "0000:0000:0000:0000:0000:0000:0000:0000", broken, err);
+	return overlay(act, "gid", path, "0000:0000:0000:0000:0000:0000:0000:0000", err);
 }
 
 static int
-hca_down(const struct sim *sim, const char *value, bool broken, struct err *err)
+hca_down(const struct act *act, struct err *err)
 {
-	auto_free char *path = xasprintf("sys/class/infiniband/%s/ports/1/state", *value ? value : FIRST_HCA);
+	auto_free char *path = xasprintf("sys/class/infiniband/%s/ports/1/state", *act->value ? act->value : FIRST_HCA);
 
-	return overlay(sim, "port", path, "1: DOWN", broken, err);
+	return overlay(act, "port", path, "1: DOWN", err);
 }
 
 static int
-peermem_gone(const struct sim *sim, const char *value, bool broken, struct err *err)
+peermem_gone(const struct act *act, struct err *err)
 {
-	struct tree tree;
-	int rc = sim_tree(sim, &tree, err);
-
-	(void)value;
-	if (rc < 0)
-		return rc;
-	if (broken)
-		tree_remove(&tree, "sys/module/nvidia_peermem");
+	(void)err;
+	if (act->broken)
+		tree_remove(act->tree, "sys/module/nvidia_peermem");
 	else
-		tree_printf(&tree, "sys/module/nvidia_peermem/version", "535.161.08\n");
-	return tree_close(&tree);
+		tree_printf(act->tree, "sys/module/nvidia_peermem/version", "535.161.08\n");
+	return 0;
 }
 
 /* --- what happens once ------------------------------------------------------------------------------------------- */
 
 static int
-write_once(const struct sim *sim, const char *path, const char *text, struct err *err)
+damage_topology(const struct act *act, struct err *err)
 {
-	struct tree tree;
-	int rc = sim_tree(sim, &tree, err);
-
-	if (rc < 0)
-		return rc;
-	tree_printf(&tree, path, "%s\n", text);
-	return tree_close(&tree);
+	(void)err;
+	tree_printf(act->tree, *act->value ? act->value : TOPOLOGY, "<system version=\"1\"/>\n");
+	return 0;
 }
 
 static int
-damage_topology(const struct sim *sim, const char *value, bool broken, struct err *err)
+edit_conf(const struct act *act, struct err *err)
 {
-	(void)broken;
-	return write_once(sim, *value ? value : TOPOLOGY, "<system version=\"1\"/>", err);
+	(void)err;
+	tree_printf(act->tree, "etc/nccl.conf", "%s\n", *act->value ? act->value : "NCCL_DEBUG=TRACE");
+	return 0;
 }
 
 static int
-edit_conf(const struct sim *sim, const char *value, bool broken, struct err *err)
+log_xid(const struct act *act, struct err *err)
 {
-	(void)broken;
-	return write_once(sim, "etc/nccl.conf", *value ? value : "NCCL_DEBUG=TRACE", err);
-}
-
-static int
-log_xid(const struct sim *sim, const char *value, bool broken, struct err *err)
-{
-	struct tree tree;
-	int rc = sim_tree(sim, &tree, err);
-
-	(void)broken;
-	if (rc < 0)
-		return rc;
-	auto_free char *log = tree_read(&tree, "var/log/dmesg");
-	tree_printf(&tree, "var/log/dmesg",
+	(void)err;
+	auto_free char *log = tree_read(act->tree, "var/log/dmesg");
+	tree_printf(act->tree, "var/log/dmesg",
 		    "%s\n[  100.000000] NVRM: Xid (PCI:0000:05:00): %s, pid='<unknown>', name=<unknown>\n",
-		    log ? log : "", *value ? value : "79");
-	return tree_close(&tree);
+		    log ? log : "", *act->value ? act->value : "79");
+	return 0;
 }
 
 /* --- the table --------------------------------------------------------------------------------------------------- */

@@ -19,16 +19,11 @@
 #define ACS_DT 0x40U
 
 static int
-vmx(const struct sim *sim, const char *value, bool broken, struct err *err)
+vmx(const struct act *act, struct err *err)
 {
-	struct tree tree;
-	int rc = sim_tree(sim, &tree, err);
-
-	(void)value;
-	if (rc < 0)
-		return rc;
-	machine_write_cpuinfo(&tree, !broken);
-	return tree_close(&tree);
+	(void)err;
+	machine_write_cpuinfo(act->tree, !act->broken);
+	return 0;
 }
 
 /* Calls 'act' for the devices that 'which' is true for, until one fails. */
@@ -54,10 +49,9 @@ set_read_size(const struct sim *sim, const struct pci_dev *dev, bool broken, str
 }
 
 static int
-read_sizes(const struct sim *sim, const char *value, bool broken, struct err *err)
+read_sizes(const struct act *act, struct err *err)
 {
-	(void)value;
-	return each_device(sim, pci_is_gdr_nic, set_read_size, broken, err);
+	return each_device(act->sim, pci_is_gdr_nic, set_read_size, act->broken, err);
 }
 
 static int
@@ -75,19 +69,13 @@ has_ats(const struct pci_dev *dev)
 }
 
 static int
-ats(const struct sim *sim, const char *value, bool broken, struct err *err)
+ats(const struct act *act, struct err *err)
 {
 	struct pci_boot how = { 0 };
-	struct tree tree;
-	int rc = sim_tree(sim, &tree, err);
 
-	(void)value;
-	if (rc < 0)
-		return rc;
-	boot_pci(sim, &tree, &how);
+	boot_pci(act->sim, act->tree, &how);
 	free(how.no_dt);
-	(void)tree_close(&tree);
-	return broken || how.ats ? each_device(sim, has_ats, set_ats, broken, err) : 0;
+	return act->broken || how.ats ? each_device(act->sim, has_ats, set_ats, act->broken, err) : 0;
 }
 
 /* The port that was named, or the first on a path between GPU and NIC; the caller frees. */
@@ -101,12 +89,12 @@ port_of(const struct sim *sim, const char *value)
 }
 
 static int
-acs_capability(const struct sim *sim, const char *value, bool broken, struct err *err)
+acs_capability(const struct act *act, struct err *err)
 {
-	auto_free char *port = port_of(sim, value);
-	int rc = register_update(sim, port, "ECAP_ACS+4", ACS_DT, broken ? 0 : ACS_DT, err);
+	auto_free char *port = port_of(act->sim, act->value);
+	int rc = register_update(act->sim, port, "ECAP_ACS+4", ACS_DT, act->broken ? 0 : ACS_DT, err);
 
-	return rc < 0 || !broken ? rc : register_update(sim, port, "ECAP_ACS+6", ACS_DT, 0, err);
+	return rc < 0 || !act->broken ? rc : register_update(act->sim, port, "ECAP_ACS+6", ACS_DT, 0, err);
 }
 
 static int
@@ -124,70 +112,58 @@ has_acs(const struct pci_dev *dev)
 
 /* As after a reset: what the kernel knows of is restored, Direct Translated P2P is not. */
 static int
-acs_control(const struct sim *sim, const char *value, bool broken, struct err *err)
+acs_control(const struct act *act, struct err *err)
 {
-	if (strcmp(value, "all") == 0)
-		return each_device(sim, has_acs, clear_acs, broken, err);
-	auto_free char *port = port_of(sim, value);
-	return register_update(sim, port, "ECAP_ACS+6", ACS_DT, 0, err);
+	if (strcmp(act->value, "all") == 0)
+		return each_device(act->sim, has_acs, clear_acs, act->broken, err);
+	auto_free char *port = port_of(act->sim, act->value);
+	return register_update(act->sim, port, "ECAP_ACS+6", ACS_DT, 0, err);
 }
 
 static int
-burn(const struct sim *sim, const char *value, bool broken, struct err *err)
+burn(const struct act *act, struct err *err)
 {
 	struct nic_firmware firmware;
-	struct tree tree;
-	int rc = sim_tree(sim, &tree, err);
 
-	(void)broken;
-	if (rc < 0)
-		return rc;
-	nic_firmware_read(&tree, &firmware);
-	(void)snprintf(firmware.stored, sizeof(firmware.stored), "%s", *value ? value : "22.38.1002");
-	nic_firmware_write(&tree, &firmware);
-	return tree_close(&tree);
+	(void)err;
+	nic_firmware_read(act->tree, &firmware);
+	(void)snprintf(firmware.stored, sizeof(firmware.stored), "%s", *act->value ? act->value : "22.38.1002");
+	nic_firmware_write(act->tree, &firmware);
+	return 0;
 }
 
 static int
-steal_pages(const struct sim *sim, const char *value, bool broken, struct err *err)
+steal_pages(const struct act *act, struct err *err)
 {
-	uint64_t n = *value ? strtoull(value, NULL, 10) : 1;
+	uint64_t n = *act->value ? strtoull(act->value, NULL, 10) : 1;
 	struct memory memory;
-	struct tree tree;
-	int rc = sim_tree(sim, &tree, err);
 
-	(void)broken;
-	if (rc < 0)
-		return rc;
-	memory_load(&memory, sim, &tree);
+	memory_load(&memory, act->sim, act->tree);
 	enum page_size size = memory.pages[PAGES_1G][0] ? PAGES_1G : PAGES_2M;
 	uint64_t had = memory.pages[size][0];
 	memory_set_node(&memory, size, 0, had > n ? had - n : 0);
-	memory_write(&tree, &memory, true);
-	rc = tree_close(&tree);
-	return rc == 0 && had == 0 ? err_set(err, -ENOENT, "node 0 has no huge page") : rc;
+	memory_write(act->tree, &memory, true);
+	return had ? 0 : err_set(err, -ENOENT, "node 0 has no huge page");
 }
 
 static int
-gpu_gone(const struct sim *sim, const char *value, bool broken, struct err *err)
+gpu_gone(const struct act *act, struct err *err)
 {
-	struct tree tree;
-	int rc = sim_tree(sim, &tree, err);
-
-	if (rc < 0)
-		return rc;
-	if (broken)
-		pci_sysfs_drop(&tree, *value ? value : PCI_FIRST_GPU);
-	return tree_close(&tree);
+	(void)err;
+	if (act->broken)
+		pci_sysfs_drop(act->tree, *act->value ? act->value : PCI_FIRST_GPU);
+	return 0;
 }
 
 static int
-hide_tool(const struct sim *sim, const char *value, bool broken, struct err *err)
+hide_tool(const struct act *act, struct err *err)
 {
-	const char *tool = *value ? value : "update-grub";
+	const char *tool = *act->value ? act->value : "update-grub";
 	auto_free char *there = xasprintf(".sim/bin/%s", tool);
 	auto_free char *hidden = xasprintf(".sim/bin/%s.missing", tool);
-	int rc = strchr(tool, '/') ? -1 : renameat(sim->fd, broken ? there : hidden, sim->fd, broken ? hidden : there);
+	int rc = strchr(tool, '/') ? -1
+				   : renameat(act->sim->fd, act->broken ? there : hidden, act->sim->fd,
+					      act->broken ? hidden : there);
 
 	return rc < 0 ? err_set(err, -ENOENT, "there is no tool '%s' to take away or bring back", tool) : 0;
 }

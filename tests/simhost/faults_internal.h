@@ -6,9 +6,16 @@
 
 struct err;
 struct sim;
+struct tree;
 
-/* What a fault does at once: 'value' is what was given after '=', "" if nothing; 'broken' false: it ends. */
-typedef int act_now(const struct sim *sim, const char *value, bool broken, struct err *err);
+/* What a fault does at once.  What goes wrong in 'tree' is told by who opened it. */
+struct act {
+	const struct sim *sim;
+	struct tree *tree;
+	const char *value; /* What was given after '=', "" if nothing. */
+	bool broken;       /* False: it ends. */
+};
+typedef int act_now(const struct act *act, struct err *err);
 
 enum moment {
 	AT_BOOT,  /* From the next boot on; with --now at once too. */
